@@ -1,0 +1,1 @@
+"""The three products built on `core`."""

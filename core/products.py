@@ -1,0 +1,69 @@
+"""How a product makes itself known to the command line, the evaluation runner and the pages.
+
+A product is an object of class `Product` behind an entry point of the group `trivium.products`. Its module is
+imported by `trivium --help`, so it imports nothing heavy at its top: torch, spacy, streamlit and the product's own
+machinery are imported inside the functions it names.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.errors import UnknownName
+
+if TYPE_CHECKING:
+    from core.evaluation.suite import Suite
+
+ENTRY_POINT_GROUP = "trivium.products"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A subcommand of `trivium`. `run` returns the exit code and raises `TriviumError` for what a user can mend."""
+
+    name: str
+    help: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One vertical product.
+
+    Attributes:
+        name: as typed, e.g. "customer-service".
+        titles: display title by language ("zh", "en").
+        page: the Streamlit script.
+        commands: subcommands it adds.
+        suites: returns its evaluation suites; called only when suites are listed or run.
+        models: catalogue names of the models its main job needs.
+        demo: runs the main job on sample input and prints a short readable result.
+    """
+
+    name: str
+    titles: dict[str, str]
+    page: Path
+    commands: tuple[Command, ...]
+    suites: Callable[[], tuple[Suite, ...]]
+    models: tuple[str, ...]
+    demo: Callable[[], None]
+
+
+def load_products() -> tuple[Product, ...]:
+    """All installed products, by name."""
+    found = [entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)]
+    return tuple(sorted(found, key=lambda product: product.name))
+
+
+def find_product(name: str) -> Product:
+    """The product called `name`. Raises `UnknownName`."""
+    products = {product.name: product for product in load_products()}
+    if name not in products:
+        raise UnknownName("product", name, list(products))
+    return products[name]
