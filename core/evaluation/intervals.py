@@ -65,4 +65,5 @@ def f1_measure(counts: Sequence[tuple[int, int, int]], *, seed: int = 0) -> Meas
 def _f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     true_positive, false_positive, false_negative = sums.T
     denominator = 2 * true_positive + false_positive + false_negative
-    return 2 * true_positive / np.maximum(denominator, 1)
+    scores: NDArray[np.float64] = 2 * true_positive / np.maximum(denominator, 1)
+    return scores

@@ -13,7 +13,7 @@ _ABBREVIATIONS = frozenset(
         *("jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"),
     )
 )
-_CLOSERS = "\"'”’」』）)]》"
+_CLOSERS = re.escape("\"'”’」』）)]》")
 _CHINESE_END = "。！？；"
 _BOUNDARY = re.compile(
     rf"[{_CHINESE_END}!?]+[{_CLOSERS}]*|\.+[{_CLOSERS}]*(?=\s|$)|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)、]|#))"

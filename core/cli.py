@@ -1,0 +1,78 @@
+"""The command line: `trivium …`.
+
+Everything heavy is imported by the command that needs it, so that `trivium --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from core import __version__
+from core.errors import TriviumError
+from core.products import Command, load_products
+
+
+def core_commands() -> tuple[Command, ...]:
+    """The commands that belong to no product."""
+    from core.config_commands import COMMANDS as config_commands
+    from core.data.commands import COMMANDS as data_commands
+    from core.evaluation.commands import COMMANDS as evaluation_commands
+    from core.models.commands import COMMANDS as model_commands
+    from core.serving import COMMANDS as serving_commands
+
+    return (*serving_commands, *evaluation_commands, *model_commands, *data_commands, *config_commands)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with every product's and core's commands."""
+    parser = argparse.ArgumentParser(
+        prog="trivium", description="Customer service, finance risk and medical products on one language-model core."
+    )
+    parser.add_argument("--version", action="version", version=f"trivium {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    product_commands = [command for product in load_products() for command in product.commands]
+    for command in (*product_commands, *core_commands()):
+        subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
+        command.configure(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 the user can mend it, 2 we must, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:  # a terminal in another encoding must not turn a Chinese answer into a crash
+            reconfigure(errors="replace")
+    parsed = build_parser().parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed)
+        sys.stdout.flush()
+    except TriviumError as error:
+        if parsed.debug:
+            raise
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"       {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nInterrupted; nothing was left half-written.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # the outermost frame: a bug becomes a message and exit code 2
+        if parsed.debug:
+            raise
+        print(f"error: this is a bug in Trivium: {type(error).__name__}: {error}", file=sys.stderr)
+        print("       Run the command again with `trivium --debug …` and report the traceback.", file=sys.stderr)
+        return 2
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
