@@ -1,14 +1,14 @@
 """What a displayed claim points at.
 
 Four kinds cover the three products: a stretch of text, a cell of a table, an edge of a knowledge graph, a rule.
-Each can `describe` itself in one line; pages and reports render that and nothing else.
+Each can `describe` itself in one line, in either language; pages and reports render that and nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.text.spans import Span
+from core.text import Language, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,9 @@ class TextEvidence:
     span: Span
     quote: str
 
-    def describe(self) -> str:
-        return f"{self.document_id} [{self.span.start}–{self.span.end}]: “{self.quote}”"
+    def describe(self, language: Language = "en") -> str:
+        quote = f"「{self.quote}」" if language == "zh" else f"“{self.quote}”"
+        return f"{self.document_id} [{self.span.start}–{self.span.end}]: {quote}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,14 @@ class CellEvidence:
     column_label: str = ""
     table_title: str = ""
 
-    def describe(self) -> str:
-        row = f"row {self.row + 1} “{self.row_label}”"
-        column = f"column {self.column + 1} “{self.column_label}”"
-        return f"{self.document_id}, table {self.table + 1}, {row}, {column}: {self.text}"
+    def describe(self, language: Language = "en") -> str:
+        numbers = (self.table + 1, self.row + 1, self.column + 1)
+        if language == "zh":
+            where = "表 {}，第 {} 行「{}」，第 {} 列「{}」"
+        else:
+            where = "table {}, row {} “{}”, column {} “{}”"
+        place = where.format(numbers[0], numbers[1], self.row_label, numbers[2], self.column_label)
+        return f"{self.document_id}, {place}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,10 @@ class EdgeEvidence:
     sources: tuple[str, ...]
     detail: str = ""
 
-    def describe(self) -> str:
+    def describe(self, language: Language = "en") -> str:
         detail = f" ({self.detail})" if self.detail else ""
-        return f"{self.subject} —{self.predicate}→ {self.object}{detail}; {', '.join(self.sources) or 'no source'}"
+        unsourced = "无来源" if language == "zh" else "no source"
+        return f"{self.subject} —{self.predicate}→ {self.object}{detail}; {', '.join(self.sources) or unsourced}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,8 @@ class RuleEvidence:
     rule: str
     explanation: str
 
-    def describe(self) -> str:
-        return f"{self.rule}: {self.explanation}"
+    def describe(self, language: Language = "en") -> str:
+        return f"{self.rule}{'：' if language == 'zh' else ': '}{self.explanation}"
 
 
 Evidence = TextEvidence | CellEvidence | EdgeEvidence | RuleEvidence
