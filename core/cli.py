@@ -48,12 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # a terminal in another encoding must not turn a Chinese answer into a crash
             reconfigure(errors="replace")
-    parsed = build_parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
     try:
+        parsed = build_parser().parse_args(given)
         code: int = parsed.run(parsed)
         sys.stdout.flush()
     except TriviumError as error:
-        if parsed.debug:
+        if debug:
             raise
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # the outermost frame: a bug becomes a message and exit code 2
-        if parsed.debug:
+        if debug:
             raise
         print(f"error: this is a bug in Trivium: {type(error).__name__}: {error}", file=sys.stderr)
         print("       Run the command again with `trivium --debug …` and report the traceback.", file=sys.stderr)

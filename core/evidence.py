@@ -39,10 +39,8 @@ class CellEvidence:
 
     def describe(self, language: Language = "en") -> str:
         numbers = (self.table + 1, self.row + 1, self.column + 1)
-        if language == "zh":
-            where = "表 {}，第 {} 行「{}」，第 {} 列「{}」"
-        else:
-            where = "table {}, row {} “{}”, column {} “{}”"
+        english, chinese = "table {}, row {} “{}”, column {} “{}”", "表 {}，第 {} 行「{}」，第 {} 列「{}」"
+        where = chinese if language == "zh" else english
         place = where.format(numbers[0], numbers[1], self.row_label, numbers[2], self.column_label)
         return f"{self.document_id}, {place}: {self.text}"
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import UnknownName
+from core.errors import ConfigError, UnknownName
 
 if TYPE_CHECKING:
     from core.evaluation.suite import Suite
@@ -56,9 +56,20 @@ class Product:
 
 
 def load_products() -> tuple[Product, ...]:
-    """All installed products, by name."""
-    found = [entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)]
+    """All installed products, by name. Raises `ConfigError` for an entry point that cannot be loaded."""
+    found = [_load(entry) for entry in entry_points(group=ENTRY_POINT_GROUP)]
     return tuple(sorted(found, key=lambda product: product.name))
+
+
+def _load(entry: EntryPoint) -> Product:
+    try:
+        product: Product = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"The product '{entry.name}' ({entry.value}) cannot be loaded: {error}.",
+            hint="Install it again, or uninstall the package that declares it.",
+        ) from error
+    return product
 
 
 def find_product(name: str) -> Product:
