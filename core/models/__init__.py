@@ -1,0 +1,22 @@
+"""Models: what there is, where it comes from, how it is loaded."""
+
+from core.models.catalogue import CatalogueEntry, catalogue, find_entry
+from core.models.embedder import Embedder
+from core.models.hardware import Placement, choose_placement
+from core.models.loading import LoadedModel, load_causal, load_embedder, load_encoder, load_spacy
+from core.models.pull import pull
+
+__all__ = [
+    "CatalogueEntry",
+    "Embedder",
+    "LoadedModel",
+    "Placement",
+    "catalogue",
+    "choose_placement",
+    "find_entry",
+    "load_causal",
+    "load_embedder",
+    "load_encoder",
+    "load_spacy",
+    "pull",
+]

@@ -1,0 +1,137 @@
+"""Loading models that are on this machine: `load_embedder`, `load_encoder`, `load_causal`, `load_spacy`.
+
+Only safetensors are read and no code from a model folder is ever run. Nothing is fetched here: a model that is not
+there is an error that names the command to fetch it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from core.config import settings
+from core.errors import ModelNotAvailable
+from core.models.embedder import Embedder, read_embedding_rules
+from core.models.embedding_cache import EmbeddingCache
+from core.models.hardware import Placement, choose_placement
+from core.models.locate import LocatedModel, locate
+
+_WITH_POOLER = ("bert", "roberta", "xlm-roberta", "mpnet", "camembert")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A transformers model with its tokenizer, in evaluation mode, on its device; the caller's own, to train too."""
+
+    name: str
+    model: Any
+    tokenizer: Any
+    placement: Placement
+    folder: Path
+    fingerprint: str
+
+
+def load_embedder(name: str | None = None) -> Embedder:
+    """The sentence encoder `name` (default: the setting `embedder`); one instance a process and placement.
+
+    Raises:
+        UnknownName, ModelNotAvailable, ModelFileMismatch: see `locate`.
+    """
+    return _load_embedder(name or settings().embedder, choose_placement(), settings().cache_dir)
+
+
+def load_encoder(name: str | None = None, *, placement: Placement | None = None) -> LoadedModel:
+    """The bare encoder (no head) with its tokenizer, fresh at each call. Raises as `load_embedder` does."""
+    located = locate(name or settings().embedder, "embedder")
+    placement = placement or choose_placement()
+    return _load(located, placement, "AutoModel")
+
+
+def load_causal(name: str | None = None, *, placement: Placement | None = None) -> LoadedModel:
+    """The causal language model `name` (default: the setting `generator`), fresh at each call.
+
+    Raises:
+        UnknownName, ModelNotAvailable, ModelFileMismatch: see `locate`.
+    """
+    located = locate(name or settings().generator, "causal")
+    return _load(located, placement or choose_placement(), "AutoModelForCausalLM")
+
+
+def load_spacy(name: str = "en_core_web_sm", *, disable: tuple[str, ...] = ()) -> Any:
+    """The spaCy pipeline `name` without its components `disable`; one instance a process.
+
+    Raises:
+        UnknownName, ModelNotAvailable, ModelFileMismatch: see `locate`.
+    """
+    return _load_spacy(locate(name, "spacy").folder, disable)
+
+
+@cache
+def _load_spacy(folder: Path, disable: tuple[str, ...]) -> Any:
+    import spacy
+
+    return spacy.load(folder, disable=list(disable))
+
+
+@cache
+def _load_embedder(name: str, placement: Placement, cache_dir: Path) -> Embedder:
+    located = locate(name, "embedder")
+    loaded = _load(located, placement, "AutoModel")
+    rules = located.entry.embedding if located.entry else read_embedding_rules(located.folder)
+    folder = (
+        cache_dir / "embeddings" / f"{located.fingerprint[:24]}-{placement.dtype}-{rules.pooling}-{rules.max_tokens}"
+    )
+    return Embedder(
+        name=name,
+        dimension=loaded.model.config.hidden_size,
+        rules=rules,
+        placement=placement,
+        model=loaded.model,
+        tokenizer=loaded.tokenizer,
+        cache=EmbeddingCache(folder),
+    )
+
+
+def _load(located: LocatedModel, placement: Placement, auto_class: str) -> LoadedModel:
+    import transformers
+
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with _quiet_transformers():
+        try:
+            config = transformers.AutoConfig.from_pretrained(located.folder, **options)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(located.folder, **options)
+            if auto_class == "AutoModel" and config.model_type in _WITH_POOLER:
+                options["add_pooling_layer"] = False
+            model = getattr(transformers, auto_class).from_pretrained(
+                located.folder, config=config, dtype=placement.torch_dtype, use_safetensors=True, **options
+            )
+        except (ValueError, OSError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelNotAvailable(
+                f"'{located.name}' in '{located.folder}' cannot be loaded: {reason}",
+                hint="Models that bring code of their own are not run; choose one that transformers knows.",
+            ) from error
+    model.to(placement.device).eval()
+    return LoadedModel(located.name, model, tokenizer, placement, located.folder, located.fingerprint)
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bars and no notes about unused heads while loading; the levels are put back."""
+    from transformers.utils import logging as transformers_logging
+
+    level = logging.getLogger("transformers").level
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.getLogger("transformers").setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

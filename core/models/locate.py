@@ -1,0 +1,92 @@
+"""From a name to a folder that can be loaded: catalogue name, hub name, or a path of the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ModelNotAvailable, UnknownName
+from core.files import sha256_of
+from core.models.catalogue import CatalogueEntry, Kind, catalogue
+from core.models.store import checked_folder, model_dir, models_dir, pull_lock, read_manifest, write_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedModel:
+    """A model folder that passed its checks. `entry` is None for what is not in the catalogue.
+
+    `fingerprint` changes with the model's files: caches of what it computed are named by it.
+    """
+
+    name: str
+    folder: Path
+    fingerprint: str
+    entry: CatalogueEntry | None = None
+
+
+def locate(name: str, kind: Kind | None = None) -> LocatedModel:
+    """The folder of the model `name`; nothing is fetched.
+
+    Raises:
+        UnknownName: not in the catalogue, no path, and not of the form `owner/name`.
+        ModelNotAvailable: known but not on this machine, or of another kind, or a folder without safetensors.
+        ModelFileMismatch: its files are not the recorded ones.
+    """
+    entry = catalogue().get(name)
+    if entry is not None:
+        if kind is not None and entry.kind != kind:
+            fitting = [other.name for other in catalogue().values() if other.kind == kind]
+            raise ModelNotAvailable(
+                f"'{name}' is a model of kind '{entry.kind}', and one of kind '{kind}' is needed.",
+                hint=f"Choose one of: {', '.join(fitting)}.",
+            )
+        folder, manifest = checked_folder(name, entry.digest)
+        return LocatedModel(name, folder, _digest(manifest.fingerprint), entry)
+    path = Path(name.removeprefix("file:")).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        return _located_gguf(path)
+    if path.is_dir():
+        return _located_folder(path)
+    hub_name = name.removeprefix("hf:")
+    if hub_name.count("/") == 1 and not name.startswith(("file:", ".", "/", "~")):
+        folder, manifest = checked_folder(hub_name)
+        return LocatedModel(hub_name, folder, _digest(manifest.fingerprint))
+    if "/" in name or name.startswith("file:"):
+        raise ModelNotAvailable(f"There is no model folder or GGUF file '{path}'.", hint="Check the path.")
+    raise UnknownName("model", name, list(catalogue()))
+
+
+def _located_folder(path: Path) -> LocatedModel:
+    weights = sorted(path.glob("*.safetensors"))
+    spacy_pipeline = (path / "config.cfg").is_file()
+    if not spacy_pipeline and not (weights and (path / "config.json").is_file()):
+        raise ModelNotAvailable(
+            f"'{path}' is not a model folder: it needs config.json and *.safetensors.",
+            hint="Weights in other formats (.bin, .pt) are not read; convert them to safetensors.",
+        )
+    # A folder of the user's is taken as it is, so size and time stand for its content.
+    files = weights or [file for file in sorted(path.rglob("*")) if file.is_file()]
+    marks = "".join(f"{file.name}{file.stat().st_size}{file.stat().st_mtime_ns}" for file in files)
+    return LocatedModel(str(path), path, _digest(marks))
+
+
+def _located_gguf(path: Path) -> LocatedModel:
+    """A GGUF of the user's is converted once, under its own hash."""
+    from core.models.gguf_weights import convert_gguf
+    from core.models.staging import new_model_folder
+
+    stat = path.stat()
+    origin = _digest(f"{path.resolve()}{stat.st_size}{stat.st_mtime_ns}")
+    name = f"gguf-{path.stem}-{origin[:12]}"
+    with pull_lock(name):
+        if read_manifest(model_dir(name)) is None:
+            with new_model_folder(models_dir() / name) as folder:
+                convert_gguf(path.resolve(), folder)
+                write_manifest(folder, name=name, source=f"file:{path.resolve()}", origin=sha256_of(path))
+    folder, manifest = checked_folder(name)
+    return LocatedModel(str(path), folder, _digest(manifest.fingerprint))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
