@@ -4,6 +4,7 @@ from core.models.catalogue import CatalogueEntry, catalogue, find_entry
 from core.models.embedder import Embedder
 from core.models.hardware import Placement, choose_placement
 from core.models.loading import LoadedModel, load_causal, load_embedder, load_encoder, load_spacy
+from core.models.locate import is_available
 from core.models.pull import pull
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "catalogue",
     "choose_placement",
     "find_entry",
+    "is_available",
     "load_causal",
     "load_embedder",
     "load_encoder",

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import ModelNotAvailable, UnknownName
+from core.errors import ModelFileMismatch, ModelNotAvailable, UnknownName
 from core.files import sha256_of
 from core.models.catalogue import CatalogueEntry, Kind, catalogue
 from core.models.store import checked_folder, model_dir, models_dir, pull_lock, read_manifest, write_manifest
@@ -55,6 +55,15 @@ def locate(name: str, kind: Kind | None = None) -> LocatedModel:
     if "/" in name or name.startswith("file:"):
         raise ModelNotAvailable(f"There is no model folder or GGUF file '{path}'.", hint="Check the path.")
     raise UnknownName("model", name, list(catalogue()))
+
+
+def is_available(name: str) -> bool:
+    """Whether `load_…(name)` would find the model on this machine."""
+    try:
+        locate(name)
+    except (UnknownName, ModelNotAvailable, ModelFileMismatch):
+        return False
+    return True
 
 
 def _located_folder(path: Path) -> LocatedModel:

