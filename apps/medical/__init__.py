@@ -1,0 +1,1 @@
+"""Auxiliary diagnosis from clinical notes: research software, not a medical device."""

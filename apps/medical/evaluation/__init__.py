@@ -1,0 +1,1 @@
+"""How good the product is: public benchmarks and a test set of its own."""
