@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.medical.knowledge import hpoa, obo
-from apps.medical.knowledge.hpoa import AnnotationRow
 from apps.medical.knowledge.frequencies import counts
+from apps.medical.knowledge.hpoa import AnnotationRow
 from apps.medical.knowledge.ontology import Ontology, build_ontology
 from apps.medical.knowledge.source import SourceFiles
 
