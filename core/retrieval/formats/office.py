@@ -1,0 +1,68 @@
+"""Opening Office files (ZIP archives of XML) without letting them unpack beyond bounds."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from xml.etree.ElementTree import Element, ParseError
+
+import defusedxml.ElementTree
+from defusedxml import DefusedXmlException
+
+from core.errors import FileTooLarge, UnreadableFile
+from core.files import MEBIBYTE
+
+MAX_UNPACKED_BYTES = 256 * MEBIBYTE
+MAX_RATIO = 200
+"""Sheets of one repeated row pack to about 1 : 60, an archive made to overwhelm its reader to about 1 : 1000."""
+_RATIO_COUNTS_FROM_BYTES = 8 * MEBIBYTE
+_MAX_MEMBERS = 10_000
+_OLE = b"\xd0\xcf\x11\xe0"
+
+
+def open_office(data: bytes, name: str, main_part: str) -> zipfile.ZipFile:
+    """The archive, with its main part there and its unpacked size checked.
+
+    Sizes come from the archive's directory; reading a member never gives more than its directory entry says.
+
+    Raises:
+        UnreadableFile: no such archive, encrypted, or without `main_part`.
+        FileTooLarge: too many members, too large unpacked, or packed more tightly than documents are.
+    """
+    if data.startswith(_OLE):
+        raise UnreadableFile(
+            f"'{name}' is encrypted or in an old Office format.", hint="Save it without a password as .docx or .xlsx."
+        )
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError) as error:
+        raise UnreadableFile(f"'{name}' is not an Office document, or is broken.", hint="Save it again.") from error
+    members = archive.infolist()
+    unpacked = sum(member.file_size for member in members)
+    if len(members) > _MAX_MEMBERS or unpacked > MAX_UNPACKED_BYTES:
+        raise FileTooLarge(
+            f"'{name}' unpacks to {len(members)} parts and {unpacked / MEBIBYTE:.0f} MiB, "
+            f"the limit is {MAX_UNPACKED_BYTES / MEBIBYTE:.0f} MiB.",
+            hint="Split the file.",
+        )
+    if unpacked > _RATIO_COUNTS_FROM_BYTES and unpacked > MAX_RATIO * len(data):
+        raise FileTooLarge(
+            f"'{name}' unpacks to {unpacked / len(data):.0f} times its size, which documents do not.",
+            hint="Save it again from the program that made it.",
+        )
+    if any(member.flag_bits & 1 for member in members):
+        raise UnreadableFile(f"'{name}' is encrypted.", hint="Save a copy without a password.")
+    if main_part not in archive.namelist():
+        raise UnreadableFile(f"'{name}' lacks '{main_part}': it is another kind of archive.", hint="Check the file.")
+    return archive
+
+
+def read_xml(archive: zipfile.ZipFile, part: str, name: str) -> Element | None:
+    """The XML of a part, None where there is no such part. Document type declarations, hence entities, are refused."""
+    if part not in archive.namelist():
+        return None
+    try:
+        root: Element = defusedxml.ElementTree.fromstring(archive.read(part), forbid_dtd=True)
+    except (ParseError, DefusedXmlException, zipfile.BadZipFile, zipfile.zlib.error, EOFError, ValueError) as error:  # type: ignore[attr-defined]
+        raise UnreadableFile(f"'{part}' of '{name}' is broken or not allowed XML.", hint="Save it again.") from error
+    return root
