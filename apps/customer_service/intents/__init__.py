@@ -1,0 +1,1 @@
+"""Which topic a question is about: a calibrated classifier on frozen encoders."""

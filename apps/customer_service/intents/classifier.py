@@ -1,0 +1,145 @@
+"""A linear classifier on the vectors of a frozen sentence encoder, with calibrated probabilities.
+
+Multinomial logistic regression (scikit-learn, L2) on centred vectors, then one temperature for all classes, fitted by
+cross-validated log-likelihood (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2). What is kept
+are plain arrays in an .npz file, so predicting needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import InternalError
+from core.files import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Vectors = NDArray[np.float32]
+Scores = NDArray[np.float64]
+
+_TEMPERATURES = np.geomspace(0.25, 8.0, 61)
+_FOLDS = 6
+_ITERATIONS = 1000
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearClassifier:
+    """`softmax((x - mean) / scale @ weights.T + bias)`.
+
+    Attributes:
+        labels: names of the L classes, sorted.
+        mean: `(d,)`, the training vectors' mean: encoders such as E5 put all texts into a narrow cone.
+        scale: one number, the spread of the centred training vectors.
+        weights: `(L, d)`, with the temperature divided in; bias: `(L,)`, likewise.
+    """
+
+    labels: tuple[str, ...]
+    mean: Scores
+    scale: float
+    weights: Scores
+    bias: Scores
+
+    def log_probabilities(self, vectors: Vectors) -> Scores:
+        """`(n, L)` natural logarithms of the class probabilities of `(n, d)` vectors."""
+        logits = (np.asarray(vectors, dtype=np.float64) - self.mean) / self.scale @ self.weights.T + self.bias
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        result: Scores = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return result
+
+    def save(self, path: Path) -> None:
+        """Write to an .npz file in one step."""
+        labels = np.frombuffer(json.dumps(self.labels).encode(), dtype=np.uint8)
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, labels=labels, mean=self.mean, scale=self.scale, weights=self.weights, bias=self.bias)
+
+    @classmethod
+    def load(cls, path: Path) -> LinearClassifier:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            labels = tuple(json.loads(arrays["labels"].tobytes()))
+            loaded = cls(labels, arrays["mean"], float(arrays["scale"]), arrays["weights"], arrays["bias"])
+        if loaded.weights.shape != (len(labels), len(loaded.mean)):
+            raise InternalError(f"The classifier in '{path}' does not fit together.", hint="Remove the file.")
+        return loaded
+
+
+def fit(
+    vectors: Vectors, labels: Sequence[str], *, strength: float, balanced: bool = False, calibrate: bool = True
+) -> LinearClassifier:
+    """Train on `(n, d)` vectors.
+
+    Args:
+        strength: inverse of the L2 penalty (`C`) on centred vectors of unit spread.
+        balanced: weigh classes inversely to their frequency.
+        calibrate: fit the temperature by cross-validation; needs two examples of every class.
+    """
+    raw = _fit_raw(vectors, labels, strength, balanced)
+    if not calibrate:
+        return raw
+    temperature = _choose_temperature(vectors, labels, strength, balanced)
+    return LinearClassifier(raw.labels, raw.mean, raw.scale, raw.weights / temperature, raw.bias / temperature)
+
+
+def cross_validated(vectors: Vectors, labels: Sequence[str], *, strength: float, balanced: bool = False) -> Scores:
+    """`(n, L)` log-probabilities of every row by a classifier that did not see it (temperature 1)."""
+    classes = sorted(set(labels))
+    result = np.zeros((len(labels), len(classes)))
+    for held_out in _folds(labels):
+        seen = ~held_out
+        model = _fit_raw(
+            vectors[seen], [label for label, keep in zip(labels, seen, strict=True) if keep], strength, balanced
+        )
+        if model.labels != tuple(classes):
+            raise InternalError("A class has too few examples for cross-validation.")
+        result[held_out] = model.log_probabilities(vectors[held_out])
+    return result
+
+
+def _fit_raw(vectors: Vectors, labels: Sequence[str], strength: float, balanced: bool) -> LinearClassifier:
+    from sklearn.linear_model import LogisticRegression
+
+    mean = np.asarray(vectors, dtype=np.float64).mean(axis=0)
+    centred = vectors - mean
+    scale = float(centred.std()) or 1.0
+    model = LogisticRegression(
+        C=strength, max_iter=_ITERATIONS, tol=_TOLERANCE, class_weight="balanced" if balanced else None
+    ).fit(centred / scale, list(labels))
+    weights, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
+        weights, bias = np.vstack([-weights / 2, weights / 2]), np.concatenate([-bias / 2, bias / 2])
+    return LinearClassifier(tuple(map(str, model.classes_)), mean, scale, weights, bias)
+
+
+def _choose_temperature(vectors: Vectors, labels: Sequence[str], strength: float, balanced: bool) -> float:
+    """The temperature under which held-out rows are likeliest."""
+    log_probabilities = cross_validated(vectors, labels, strength=strength, balanced=balanced)
+    truth = np.searchsorted(sorted(set(labels)), list(labels))
+    rows = np.arange(len(truth))
+    likelihoods = []
+    for temperature in _TEMPERATURES:
+        logits = log_probabilities / temperature
+        likelihoods.append((logits[rows, truth] - np.log(np.exp(logits).sum(axis=1))).mean())
+    return float(_TEMPERATURES[int(np.argmax(likelihoods))])
+
+
+def _folds(labels: Sequence[str]) -> Iterator[NDArray[np.bool_]]:
+    """Masks of the held-out rows: the k-th example of a class goes to fold k modulo the number of folds."""
+    seen: dict[str, int] = {}
+    fold = np.zeros(len(labels), dtype=int)
+    for row, label in enumerate(labels):
+        fold[row] = seen.get(label, 0)
+        seen[label] = fold[row] + 1
+    count = min(_FOLDS, min(seen.values()))
+    if count < 2:
+        raise InternalError("Cross-validation needs two examples of every class.")
+    for index in range(count):
+        yield fold % count == index
