@@ -11,6 +11,8 @@ halves are the first 16 weights, the high halves the next 16, each 0..15 standin
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import mmap
 import struct
@@ -174,7 +176,8 @@ def convert_e5(image_path: Path, tokenizer_path: Path, folder: Path) -> None:
     missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
     if missing or unexpected:
         raise _mismatch(f"tensors missing {missing}, unexpected {unexpected}")
-    model.half().save_pretrained(folder)
+    with contextlib.redirect_stderr(io.StringIO()):  # a bar that no setting turns off
+        model.half().save_pretrained(folder)
     (folder / "tokenizer.json").write_bytes(tokenizer_path.read_bytes())
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, **_SPECIAL_TOKENS}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")

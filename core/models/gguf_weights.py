@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,7 @@ def convert_gguf(path: Path, folder: Path) -> None:
             f"'{path.name}' cannot be read as a causal language model: {error}",
             hint="Choose a GGUF of an architecture that transformers reads (Qwen2, Llama, …).",
         ) from error
-    _tie_embeddings(model)
-    model.config.dtype = "bfloat16"
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    return tokenizer, model
 
 
 def _tie_embeddings(model: Any) -> None:

@@ -1,0 +1,119 @@
+"""What text generation looks like from outside: `Generator`, `Sampling`, `Completion`.
+
+A local model and a remote endpoint answer the same protocol, so a product never knows which one it talks to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from core.errors import InputError
+from core.progress import ProgressCallback
+from core.prompts.messages import Prompt
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw the text.
+
+    Attributes:
+        max_tokens: at most so many new tokens.
+        temperature: 0 takes the likeliest token each time; 1 draws from the model's distribution.
+        top_k: draw among the k likeliest tokens; 0 for all.
+        top_p: draw among the likeliest tokens that together have this probability.
+        stop: the text ends before the first of these strings.
+        seed: with the prompt it fixes what is drawn, whatever else is in the batch (but see `LocalGenerator`).
+    """
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    stop: Sequence[str] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises `InputError` for a value out of its range."""
+        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        object.__setattr__(self, "stop", stop)
+        for name, valid, rule in (
+            ("max_tokens", self.max_tokens >= 1, "at least 1"),
+            ("temperature", 0 <= self.temperature <= 10, "from 0 to 10"),
+            ("top_k", self.top_k >= 0, "0 (all) or more"),
+            ("top_p", 0 < self.top_p <= 1, "above 0, at most 1"),
+            ("stop", all(self.stop), "strings that are not empty"),
+            ("seed", 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
+        ):
+            if not valid:
+                raise InputError(f"Sampling: {name} = {getattr(self, name)!r} cannot be used.", hint=f"Use {rule}.")
+
+
+GREEDY = Sampling()
+"""The likeliest token each time, the default length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A text that was generated.
+
+    Attributes:
+        text: without the stop string or end mark.
+        finish_reason: "stop" (an end token or a stop string), or "length" (cut at `max_tokens`).
+        token_ids: every token drawn, those of the stop string and the end token included; empty from an endpoint.
+        logprobs: of each token drawn, natural logarithm, under the model itself (temperature 1, nothing cut off).
+        prompt_tokens: length of the prompt as the model saw it.
+        completion_tokens: number of tokens drawn.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuationScore:
+    """How likely a given continuation is: log-probability of each of its tokens, natural logarithm."""
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """Log-probability of the whole continuation."""
+        return sum(self.logprobs)
+
+    @property
+    def mean(self) -> float:
+        """Per token; comparable between continuations of different length."""
+        return self.total / len(self.logprobs)
+
+
+class Generator(Protocol):
+    """Something that writes text. `name` says which model; it is shown beside what it wrote."""
+
+    @property
+    def name(self) -> str: ...
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        sampling: Sampling = GREEDY,
+        progress: ProgressCallback | None = None,
+    ) -> list[Completion]:
+        """One completion a prompt, in the order of the prompts."""
+        ...
+
+    def stream(self, prompt: Prompt, sampling: Sampling = GREEDY) -> Iterator[str]:
+        """The text of one completion in pieces, as they come; joined they are what `generate` returns."""
+        ...
+
+    def score(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[ContinuationScore]:
+        """How likely each continuation is after its prompt."""
+        ...

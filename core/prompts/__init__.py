@@ -1,0 +1,1 @@
+"""Prompts: messages, templates, few-shot examples, token budgets."""
