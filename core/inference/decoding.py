@@ -36,7 +36,7 @@ def draw(logits: torch.Tensor, noise: torch.Tensor, *, temperature: float, top_k
 
 
 def _nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Scores of the likeliest tokens that together reach `top_p` (Holtzman et al. 2020, section 3.1); -inf elsewhere."""
+    """Scores of the likeliest tokens that together reach `top_p` (Holtzman et al. 2020, section 3.1), else -inf."""
     import torch
 
     ranked, ids = scores.sort(dim=-1, descending=True)

@@ -16,12 +16,18 @@ def convert_gguf(path: Path, folder: Path) -> None:
     Raises:
         ModelFileMismatch: transformers cannot read the file.
     """
+    with contextlib.redirect_stderr(io.StringIO()):  # bars that no setting turns off
+        tokenizer, model = _read(path)
+        _tie_embeddings(model)
+        model.config.dtype = "bfloat16"
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _read(path: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
-    logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
         model = AutoModelForCausalLM.from_pretrained(
