@@ -38,10 +38,11 @@ class LineDefinition:
     not_section: re.Pattern[str] | None = None
     alias_of: str | None = None
     shown: bool = True
+    optional: bool = False
 
     def rank(self, label: str, section: str) -> int | None:
         """Position of the first pattern that `label` (normalised) matches under heading `section`, or None."""
-        if self.section and not self.section.fullmatch(section) and not self.section.match(section):
+        if self.section and not self.section.match(section):
             return None
         if self.not_section and self.not_section.search(section):
             return None
@@ -70,11 +71,11 @@ def line_title(name: str, language: str) -> str:
 
 
 def _definition(entry: dict[str, Any]) -> LineDefinition:
-    known = {"name", "names", "statement", "labels", "unit", "sign", "section", "not_section", "alias_of", "shown"}
+    known = {"name", "names", "statement", "labels", "unit", "sign", "section", "not_section", "alias_of", "shown", "optional"}
     if unknown := entry.keys() - known:
         raise InternalError(f"lines.yaml: '{entry.get('name')}' has unknown keys {sorted(unknown)}.")
     patterns = {key: re.compile(entry[key]) for key in ("section", "not_section") if key in entry}
-    plain = {key: entry[key] for key in ("unit", "sign", "alias_of", "shown") if key in entry}
+    plain = {key: entry[key] for key in ("unit", "sign", "alias_of", "shown", "optional") if key in entry}
     return LineDefinition(
         name=entry["name"],
         names=entry["names"],

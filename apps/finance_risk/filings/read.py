@@ -102,7 +102,7 @@ def _shown_unknowns(unknowns: list[Unknown], facts: list[Fact]) -> list[Unknown]
         unknown
         for unknown in unknowns
         if definitions[unknown.concept][0].shown
-        and not (unknown.period is None and unknown.concept in names)
+        and not (unknown.period is None and (unknown.concept in names or definitions[unknown.concept][0].optional))
         and not (unknown.period is not None and (unknown.concept, unknown.period.key) in known)
     ]
 

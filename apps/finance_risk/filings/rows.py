@@ -13,6 +13,9 @@ _LETTERS = re.compile(r"[A-Za-z]{2}|[\u4e00-\u9fff]")
 _CLOSING = frozenset((")", "%", ")%", "%)", "）", "）%"))
 _CONNECTOR = re.compile(r"(?:\b(?:and|of|to|by|before|for|from|in|the|or|per|attributable)|[,&])$", re.IGNORECASE)
 _TOTAL = re.compile(r"^total\b|(?:合计|总计|总额)$")
+_PERIOD = re.compile(
+    r"\b(?:ended|ending|as of|fiscal)\b|\b(?:19|20)\d\d\b|\bin (?:thousands|millions|billions)\b|年度?$|单位", re.IGNORECASE
+)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -58,36 +61,42 @@ class Row:
 def read_rows(table: Table) -> tuple[Row, ...]:
     """All rows of `table`, each with the heading it stands under."""
     rows: list[Row] = []
-    section = section_key = broken = ""
+    section = section_key = ""
+    broken: Cell | None = None  # a label without figures that may go on in the next row
     for index, cells in enumerate(table.rows):
-        label = _label(cells)
-        tokens = _tokens(cells)
-        if label and broken and (_CONNECTOR.search(broken) or label[0].islower()):
-            label = f"{broken} {label}"
+        cell, tokens = _label_cell(cells), _tokens(cells)
+        label = " ".join(cell.text.split()) if cell else ""
+        alone = cell is not None and sum(1 for other in cells if other.text) == 1
+        if cell and broken and broken.column == cell.column and _goes_on(broken.text, label):
+            label = f"{' '.join(broken.text.split())} {label}"
         key = normalise_label(label)
-        has_data = any(not token.is_year for token in tokens)
-        if label and not tokens and sum(1 for cell in cells if cell.text) == 1:
-            section, section_key, broken = label, key, ("" if label.rstrip().endswith((":", "：")) else label)
+        if alone and not _PERIOD.search(label):
+            section, section_key, broken = label, key, cell
             rows.append(Row(index, label, key, "", "", tokens))
             continue
         rows.append(Row(index, label, key, section, section_key, tokens))
         if label:
-            broken = ""
-        if has_data and _TOTAL.search(key):
+            broken = None
+        if any(not token.is_year for token in tokens) and _TOTAL.search(key):
             section = section_key = ""
     return tuple(rows)
 
 
-def _label(cells: tuple[Cell, ...]) -> str:
+def _goes_on(above: str, label: str) -> bool:
+    """A label broken over two rows: the first ends in a connector, or the second begins in lower case."""
+    return not above.rstrip().endswith((":", "：")) and bool(_CONNECTOR.search(above) or label[:1].islower())
+
+
+def _label_cell(cells: tuple[Cell, ...]) -> Cell | None:
     """The first cell with letters, provided no number stands left of it."""
     for cell in cells:
         if not cell.text:
             continue
         if is_currency_sign(cell.text) or parse_number(cell.text) is not None:
-            return ""
+            return None
         if _LETTERS.search(cell.text):
-            return " ".join(cell.text.split())
-    return ""
+            return cell
+    return None
 
 
 def _tokens(cells: tuple[Cell, ...]) -> tuple[Token, ...]:
