@@ -1,1 +1,19 @@
-"""Prompts: messages, templates, few-shot examples, token budgets."""
+"""Prompts: messages, templates, few-shot examples, token budgets, and quoted text that cannot give orders."""
+
+from core.prompts.budget import TokenBudget
+from core.prompts.few_shot import Example, FewShotPrompt
+from core.prompts.messages import Message, Prompt, RawText
+from core.prompts.quotation import Quotation
+from core.prompts.template import ChatPrompt, PromptTemplate
+
+__all__ = [
+    "ChatPrompt",
+    "Example",
+    "FewShotPrompt",
+    "Message",
+    "Prompt",
+    "PromptTemplate",
+    "Quotation",
+    "RawText",
+    "TokenBudget",
+]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, TypedDict, cast
+from typing import Literal, Protocol, cast
+
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from core.errors import InputError
 

@@ -1,0 +1,83 @@
+"""Few-shot prompts: worked examples as earlier turns of the conversation."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import InputError
+from core.files import decode_text, read_bytes
+from core.prompts.budget import TokenBudget
+from core.prompts.messages import Message
+from core.prompts.template import ChatPrompt, PromptTemplate, compose
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Values for the template's placeholders, and the answer one wishes for."""
+
+    values: Mapping[str, object]
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class FewShotPrompt:
+    """A template with examples, most important first."""
+
+    template: PromptTemplate
+    examples: Sequence[Example] = ()
+
+    @classmethod
+    def load(cls, path: str | Path) -> FewShotPrompt:
+        """Read a TOML file with `user`, optionally `system`, and `[[example]]` tables of `values` and `answer`.
+
+        Raises:
+            InputError: the file does not have that form.
+            UnreadableFile: it cannot be read.
+        """
+        path = Path(path)
+        try:
+            raw = tomllib.loads(decode_text(read_bytes(path), path.name))
+            unknown = set(raw) - {"user", "system", "example"}
+            if unknown:
+                raise InputError(
+                    f"'{path.name}' has an unknown key '{min(unknown)}'.", hint="Keys: user, system, example."
+                )
+            examples = tuple(Example(item["values"], item["answer"]) for item in raw.get("example", ()))
+            return cls(PromptTemplate(raw["user"], raw.get("system", "")), examples)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"'{path.name}' is not valid TOML: {error}.", hint="Mend the prompt file.") from error
+        except KeyError as error:
+            raise InputError(
+                f"'{path.name}' lacks the key {error}.", hint="A prompt file needs at least `user`."
+            ) from error
+
+    def format(self, *, budget: TokenBudget | None = None, **values: object) -> ChatPrompt:
+        """The prompt with `values` in place.
+
+        With a `budget`, the examples give way first, the last one first, then the quotations: facts outrank examples.
+        Instructions and question stay whole.
+
+        Raises:
+            InputError: a value is missing or unknown.
+            BudgetTooSmall: the budget does not even hold instructions and question.
+        """
+        for count in range(len(self.examples), 0, -1):
+            whole = compose(self.template, values, before=self._turns(count))
+            if budget is None or budget.fits(whole.turns):
+                dropped = len(self.examples) - count
+                return whole if not dropped else ChatPrompt(turns=whole.turns, left_out=(self._note(dropped),))
+        prompt = compose(self.template, values, budget=budget)
+        notes = (self._note(len(self.examples)),) if self.examples else ()
+        return ChatPrompt(turns=prompt.turns, left_out=(*notes, *prompt.left_out))
+
+    def _note(self, dropped: int) -> str:
+        return f"examples: {dropped} of {len(self.examples)}"
+
+    def _turns(self, count: int) -> tuple[Message, ...]:
+        turns: list[Message] = []
+        for example in self.examples[:count]:
+            turns += [self.template.turns(example.values)[-1], {"role": "assistant", "content": example.answer}]
+        return tuple(turns)
