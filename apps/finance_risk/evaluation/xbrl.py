@@ -22,7 +22,13 @@ from core.files import decode_text
 
 TAGS_FILE = Path(__file__).with_name("xbrl_tags.yaml")
 _ANCHORS = frozenset(
-    ("Assets", "LiabilitiesAndStockholdersEquity", "NetIncomeLoss", "ProfitLoss", "NetCashProvidedByUsedInOperatingActivities")
+    (
+        "Assets",
+        "LiabilitiesAndStockholdersEquity",
+        "NetIncomeLoss",
+        "ProfitLoss",
+        "NetCashProvidedByUsedInOperatingActivities",
+    )
 )
 _YEAR_DAYS = range(350, 381)
 

@@ -14,14 +14,17 @@ WINDOW_CHARACTERS = 900
 _MAX_LINE = 300  # a caption is a line; longer lines are prose that may speak of millions of anything
 _TITLES: dict[Statement, re.Pattern[str]] = {
     "balance_sheet": re.compile(
-        r"balance\s+sheets?|statements?\s+of\s+(?:consolidated\s+)?financial\s+(?:position|condition)|资产负债表|财务状况表", re.I
+        r"balance\s+sheets?|statements?\s+of\s+(?:consolidated\s+)?financial\s+(?:position|condition)|资产负债表|财务状况表",
+        re.I,
     ),
     "income_statement": re.compile(
         r"statements?\s+of\s+(?:consolidated\s+)?(?:net\s+)?(?:operations|income|earnings|comprehensive|profit)"
         r"|(?:income|earnings|operations)\s+statements?|利润表|损益表|收益表",
         re.I,
     ),
-    "cash_flow": re.compile(r"statements?\s+of\s+(?:consolidated\s+)?cash\s*flows?|cash\s*flows?\s+statements?|现金流量表", re.I),
+    "cash_flow": re.compile(
+        r"statements?\s+of\s+(?:consolidated\s+)?cash\s*flows?|cash\s*flows?\s+statements?|现金流量表", re.I
+    ),
 }
 _SECONDARY = re.compile(
     r"parent[\s-]+(?:company|only)|condensed\s+financial\s+information|\bschedule\s+[iv]+\b|pro\s+forma|guarantor"

@@ -20,13 +20,16 @@ from apps.finance_risk.filings.periods import (
     normalise,
 )
 from apps.finance_risk.filings.rows import Row, Token
+from apps.finance_risk.messages import Message, say
 
 _NOT_A_PERIOD = re.compile(
     r"\b(change|changes|variance|increase|decrease|percent(age)?|pro forma|adjustments?|eliminations?|reclassifications?"
     r"|notes?|ref|effects? of|corrections?)\b|%|附注|注释|增减|变动|同比|比例|调整数|项目注",
     re.IGNORECASE,
 )
-_PREFERRED = re.compile(r"\b(as restated|restated|as revised|as adjusted|consolidated)\b|调整后|重述后|合并", re.IGNORECASE)
+_PREFERRED = re.compile(
+    r"\b(as restated|restated|as revised|as adjusted|consolidated)\b|调整后|重述后|合并", re.IGNORECASE
+)
 _SUPERSEDED = re.compile(
     r"\b(as (previously|originally) reported|previously reported|parent|guarantors?|subsidiar(y|ies))\b|调整前|重述前|母公司",
     re.IGNORECASE,
@@ -62,7 +65,7 @@ class Column:
     end: int
     heading: str
     period: Period | None
-    reason: str = ""
+    reason: Message | None = None
 
 
 def header_rows(rows: tuple[Row, ...]) -> int:
@@ -138,9 +141,7 @@ def _heading(table: Table, first: int, start: int, end: int, ranges: list[tuple[
     return _Heading(normalise(" ".join(narrow)), normalise(" ".join(wide)))
 
 
-def _by_order(
-    table: Table, first: int, ranges: list[tuple[int, int]], headings: list[_Heading]
-) -> list[_Heading]:
+def _by_order(table: Table, first: int, ranges: list[tuple[int, int]], headings: list[_Heading]) -> list[_Heading]:
     """Headings by order where a header row names a period for each value column but stands askew of them."""
     if all(find_dates(h.text) or find_years(h.narrow) for h in headings) or not headings:
         return headings
@@ -159,68 +160,73 @@ def _stub_text(table: Table, first: int, ranges: list[tuple[int, int]]) -> str:
 
 def _column(start: int, end: int, heading: _Heading, stub: str, context: HeaderContext) -> Column:
     if _NOT_A_PERIOD.search(heading.narrow):
-        return Column(start, end, heading.text, None, "the column compares or refers, it is no period")
+        return Column(start, end, heading.text, None, say("column_compares"))
     end_date, year, basis = _end(heading, stub, context)
     if end_date is None and year is None:
-        return Column(start, end, heading.text, None, "the column heading names no date")
+        return Column(start, end, heading.text, None, say("column_undated"))
     if context.kind == "instant":
         return Column(start, end, heading.text, Period("instant", end_date, None, year, basis))
     months, months_basis = _months(heading, stub, context)
     if months is None:
-        return Column(start, end, heading.text, None, "the length of the period is not printed")
-    basis = basis if months_basis == "printed" else f"{basis}; {months_basis}"
-    return Column(start, end, heading.text, Period("duration", end_date, months, year, basis))
+        return Column(start, end, heading.text, None, say("column_unlengthed"))
+    return Column(start, end, heading.text, Period("duration", end_date, months, year, basis or months_basis))
 
 
-def _end(heading: _Heading, stub: str, context: HeaderContext) -> tuple[date | None, int | None, str]:
+def _end(heading: _Heading, stub: str, context: HeaderContext) -> tuple[date | None, int | None, Message | None]:
     """`(end date, fiscal year, basis)`; a date beats a year, the column's own words beat what stands around it."""
     for text in (heading.narrow, heading.text):
         dates = find_dates(text)
         if dates:
-            return max(dates), None, "printed"
+            return max(dates), None, None
     years = find_years(heading.narrow) or find_years(heading.wide)
     if len(years) == 1:
         for text in (heading.text, stub, context.title):
             month_days = find_month_days(text)
             if len(month_days) == 1:
-                return in_year(years[0], *month_days[0]), None, "printed"
-        return None, years[0], "year printed without a date"
+                return in_year(years[0], *month_days[0]), None, None
+        return None, years[0], say("period_year_only", years[0])
     return _relative_end(heading, stub, context)
 
 
-def _relative_end(heading: _Heading, stub: str, context: HeaderContext) -> tuple[date | None, int | None, str]:
+def _relative_end(
+    heading: _Heading, stub: str, context: HeaderContext
+) -> tuple[date | None, int | None, Message | None]:
     """期末/期初, current/prior year: relative to the one date of the caption, or to the cover's period."""
     dates = find_dates(normalise(f"{stub} {context.title}"))
     years = find_years(normalise(f"{stub} {context.title}"))
     if dates:
         base = dates[-1]
     elif years and context.annual:
-        base = date(years[-1], 12, 31) if context.period_end is None else in_year(
-            years[-1], context.period_end.month, context.period_end.day
+        base = (
+            date(years[-1], 12, 31)
+            if context.period_end is None
+            else in_year(years[-1], context.period_end.month, context.period_end.day)
         )
     elif context.period_end:
         base = context.period_end
     else:
-        return None, None, ""
+        return None, None, None
     this, last = (_THIS_END, _LAST_END) if context.kind == "instant" else (_THIS_YEAR, _LAST_YEAR)
-    basis = f"“{heading.narrow}” relative to {base.isoformat()}"
+    basis = say("period_relative", heading.narrow, base.isoformat())
     if last.search(heading.narrow):
         # An opening balance is the balance at the end of the year before.
-        earlier = date(base.year - 1, 12, 31) if context.kind == "instant" else in_year(base.year - 1, base.month, base.day)
+        earlier = (
+            date(base.year - 1, 12, 31) if context.kind == "instant" else in_year(base.year - 1, base.month, base.day)
+        )
         return earlier, None, basis
     if this.search(heading.narrow):
         return base, None, basis
-    return None, None, ""
+    return None, None, None
 
 
-def _months(heading: _Heading, stub: str, context: HeaderContext) -> tuple[int | None, str]:
+def _months(heading: _Heading, stub: str, context: HeaderContext) -> tuple[int | None, Message | None]:
     for text in (heading.text, stub, normalise(context.title)):
         months = find_months(text)
         if months is not None:
-            return months, "printed"
+            return months, None
     if context.annual:
-        return 12, "a year, because the form is annual"
-    return None, ""
+        return 12, say("period_annual")
+    return None, None
 
 
 def _with_cover_year(columns: list[Column], headings: list[_Heading], context: HeaderContext) -> list[Column]:
@@ -242,8 +248,7 @@ def _with_cover_year(columns: list[Column], headings: list[_Heading], context: H
             back = latest - period.fiscal_year
             if back == 0 or is_month_end(cover):
                 end = in_year(cover.year - back, cover.month, cover.day)
-                basis = "year printed, day from the fiscal year end on the cover"
-                column = replace(column, period=replace(period, end=end, basis=basis))
+                column = replace(column, period=replace(period, end=end, basis=say("period_from_cover")))
         dated.append(column)
     return dated
 
@@ -257,8 +262,8 @@ def _without_rivals(columns: list[Column]) -> list[Column]:
             eligible = [c for c in rivals if not _SUPERSEDED.search(c.heading)]
             preferred = [c for c in eligible if _PREFERRED.search(c.heading)] or eligible
             if len(preferred) != 1:
-                column = replace(column, period=None, reason="several columns stand for the same period")
+                column = replace(column, period=None, reason=say("column_rivals"))
             elif column is not preferred[0]:
-                column = replace(column, period=None, reason=f"superseded by the column “{preferred[0].heading}”")
+                column = replace(column, period=None, reason=say("column_superseded", preferred[0].heading))
         settled.append(column)
     return settled

@@ -21,7 +21,9 @@ _CHINESE_FORMS = {"年度": "annual-report-cn", "半年度": "interim-report-cn"
 _COMPANY_MARK = re.compile(r"\(\s*exact\s+name\s+of\s+(?:the\s+)?registrant", re.IGNORECASE)
 _CHINESE_COMPANY = re.compile(r"[\u4e00-\u9fffA-Za-z0-9（）()·]{2,40}?(?:股份|集团)?有限(?:责任)?公司")
 _DATE_MARKS = (
-    re.compile(r"date\s+of\s+report\s*(?:\(\s*date\s+of\s+(?:the\s+)?earliest\s+event\s+reported\s*\))?", re.IGNORECASE),
+    re.compile(
+        r"date\s+of\s+report\s*(?:\(\s*date\s+of\s+(?:the\s+)?earliest\s+event\s+reported\s*\))?", re.IGNORECASE
+    ),
     re.compile(r"for\s+the\s+(?:fiscal|transition)?\s*(?:year|period)\s+ended", re.IGNORECASE),
     re.compile(r"for\s+the\s+(?:quarterly|quarter)\s*(?:period)?\s+ended", re.IGNORECASE),
 )
@@ -56,7 +58,9 @@ def _form(head: str, document_id: str) -> Named | None:
     match = _FORM.search(head)
     if match:
         name = re.sub(r"[\s‐‑–—-]+", "-", match["form"].upper())
-        return Named(name + ("/A" if match["amended"] else ""), _evidence(head, document_id, match.start(), match.end()))
+        return Named(
+            name + ("/A" if match["amended"] else ""), _evidence(head, document_id, match.start(), match.end())
+        )
     chinese = _CHINESE_FORM.search(head)
     if chinese:
         form = _CHINESE_FORMS.get(chinese["kind"], "quarterly-report-cn")

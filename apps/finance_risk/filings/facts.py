@@ -13,6 +13,7 @@ from apps.finance_risk.filings.model import Fact, Unknown
 from apps.finance_risk.filings.rows import Row, Token
 from apps.finance_risk.filings.scale import read_label_scale
 from apps.finance_risk.filings.statements import PrintedStatement, StatementPart
+from apps.finance_risk.messages import Message, say
 from core.evidence import CellEvidence
 
 
@@ -31,10 +32,10 @@ def read_facts(statements: tuple[PrintedStatement, ...], document_id: str) -> tu
         statement = definitions[0].statement
         printed = by_statement.get(statement)
         if printed is None:
-            unknowns.append(Unknown(name, f"no {statement.replace('_', ' ')} was found"))
+            unknowns.append(Unknown(name, say(f"no_{statement}")))
             continue
         chosen = _choose(printed, name)
-        if isinstance(chosen, str):
+        if isinstance(chosen, Message):
             unknowns.append(Unknown(name, chosen))
             continue
         for outcome in _read_row(printed, chosen, name, document_id):
@@ -42,21 +43,17 @@ def read_facts(statements: tuple[PrintedStatement, ...], document_id: str) -> tu
     return _without_aliases(facts), unknowns
 
 
-def _choose(printed: PrintedStatement, name: str) -> _Chosen | str:
+def _choose(printed: PrintedStatement, name: str) -> _Chosen | Message:
     """The row that prints line `name`, or why there is none."""
-    rivals = [
-        _Chosen(part, match)
-        for part in printed.parts
-        for match in part.read.lines.get(name, ())
-    ]
+    rivals = [_Chosen(part, match) for part in printed.parts for match in part.read.lines.get(name, ())]
     if not rivals:
-        return "no row of the statement has a label known for this line"
+        return say("no_row")
     best = min(rival.match.rank for rival in rivals)
     rivals = [rival for rival in rivals if rival.match.rank == best]
     values = {tuple(token.number.value for token in rival.match.row.tokens) for rival in rivals}
     if len(values) > 1:
-        labels = ", ".join(f"row {rival.match.row.index + 1} “{rival.match.row.label}”" for rival in rivals[:3])
-        return f"several rows read as this line with different numbers: {labels}"
+        labels = ", ".join(f"{rival.match.row.index + 1} “{rival.match.row.label}”" for rival in rivals[:3])
+        return say("rival_rows", labels)
     return rivals[0]
 
 
@@ -68,18 +65,17 @@ def _read_row(printed: PrintedStatement, chosen: _Chosen, name: str, document_id
         if column is not None:
             placed.setdefault(columns.index(column), []).append(token)
     if not any(column.period for column in columns):
-        reasons = {column.reason for column in columns if column.reason}
-        yield Unknown(name, f"no column could be given a period ({'; '.join(sorted(reasons)) or 'no columns found'})")
+        reasons = sorted({column.reason.text() for column in columns if column.reason})
+        yield Unknown(name, say("no_period", "; ".join(reasons) or "–"))
         return
     for index, column in enumerate(columns):
         if column.period is None:
             continue
         tokens = placed.get(index, [])
         if len(tokens) != 1:
-            reason = "the cell is empty" if not tokens else "two numbers stand in the column"
-            yield Unknown(name, f"row “{row.label}”: {reason}", column.period)
+            yield Unknown(name, say("two_numbers" if tokens else "empty_cell", row.label), column.period)
         elif tokens[0].number.is_percent:
-            yield Unknown(name, f"row “{row.label}” is printed in per cent", column.period)
+            yield Unknown(name, say("per_cent", row.label), column.period)
         else:
             yield _fact(printed, chosen, name, column, tokens[0], document_id)
 
@@ -89,17 +85,17 @@ def _fact(
 ) -> Fact | Unknown:
     definition, row = chosen.match.definition, chosen.match.row
     if definition.unit == "per_share" and "cent" in row.label.lower().split():
-        return Unknown(name, f"row “{row.label}” is printed in cents", column.period)
+        return Unknown(name, say("in_cents", row.label), column.period)
     assert column.period is not None
     scale, notes = _scale(printed, definition, row)
     value = token.number.value
     if definition.sign == "amount" and value < 0:
         value = -value
-        notes.append("printed in parentheses as a deduction; kept as an amount")
-    if column.period.basis != "printed":
-        notes.append(f"period: {column.period.basis}")
+        notes.append(say("note_deduction"))
+    if column.period.basis is not None:
+        notes.append(column.period.basis)
     if token.number.is_nil:
-        notes.append("printed as a dash, which stands for nil")
+        notes.append(say("note_nil"))
     return Fact(
         concept=name,
         statement=printed.statement,
@@ -129,17 +125,17 @@ def cell_evidence(
     )
 
 
-def _scale(printed: PrintedStatement, definition: LineDefinition, row: Row) -> tuple[Decimal, list[str]]:
+def _scale(printed: PrintedStatement, definition: LineDefinition, row: Row) -> tuple[Decimal, list[Message]]:
     if definition.unit == "per_share":
         return Decimal(1), []
     own = read_label_scale(row.label) or (read_label_scale(row.section) if definition.unit == "shares" else None)
     if own is not None:
-        return own, ["scale from the row's own label"]
-    notes: list[str] = []
+        return own, [say("note_row_scale")]
+    notes: list[Message] = []
     if printed.scale.basis == "none":
-        notes.append("no scale is stated near the table: the number is taken as printed")
+        notes.append(say("note_no_scale"))
     elif printed.scale.basis == "sibling":
-        notes.append("scale as stated at the filing's other statements")
+        notes.append(say("note_sibling_scale"))
     return (printed.scale.shares if definition.unit == "shares" else printed.scale.money), notes
 
 

@@ -17,14 +17,14 @@ from itertools import chain, combinations
 
 from apps.finance_risk.filings.model import Check, Fact
 
-GROSS_PROFIT = "gross profit = revenue − cost of sales"
+GROSS_PROFIT = "identity_gross_profit"
 Terms = tuple[tuple[int, str], ...]
 Book = dict[str, Fact]
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`left` equals the signed sum of `terms`, with any of `optional` added where printed."""
+    """`left` equals the signed sum of `terms`, with any of `optional` added where printed; `name` is a message key."""
 
     name: str
     left: str
@@ -34,56 +34,56 @@ class Identity:
 
 
 IDENTITIES = (
-    Identity("total assets = total liabilities and equity", "total_assets", ((1, "liabilities_and_equity"),)),
+    Identity("identity_assets_total", "total_assets", ((1, "liabilities_and_equity"),)),
     Identity(
-        "liabilities and equity = total liabilities + equity",
+        "identity_liabilities_equity",
         "liabilities_and_equity",
         ((1, "total_liabilities"), (1, "equity")),
         ((1, "temporary_equity"), (1, "noncontrolling_interests")),
     ),
     Identity(
-        "total assets = total liabilities + equity",
+        "identity_assets_sum",
         "total_assets",
         ((1, "total_liabilities"), (1, "equity")),
         ((1, "temporary_equity"), (1, "noncontrolling_interests")),
     ),
     Identity(
-        "total assets = current + non-current assets",
+        "identity_assets_split",
         "total_assets",
         ((1, "current_assets"), (1, "noncurrent_assets")),
     ),
     Identity(
-        "total liabilities = current + non-current liabilities",
+        "identity_liabilities_split",
         "total_liabilities",
         ((1, "current_liabilities"), (1, "noncurrent_liabilities")),
     ),
     Identity(
-        "equity = parent's equity + non-controlling interests",
+        "identity_equity_split",
         "equity",
         ((1, "parent_equity"), (1, "noncontrolling_interests")),
         hard=False,
     ),
     Identity(GROSS_PROFIT, "gross_profit", ((1, "revenue"), (-1, "cost_of_sales"))),
     Identity(
-        "operating income = gross profit − operating expenses",
+        "identity_operating_gross",
         "operating_income",
         ((1, "gross_profit"), (-1, "operating_expenses")),
         hard=False,
     ),
     Identity(
-        "operating income = revenue − operating expenses",
+        "identity_operating_revenue",
         "operating_income",
         ((1, "revenue"), (-1, "operating_expenses")),
         hard=False,
     ),
     Identity(
-        "net income = income before tax − income tax",
+        "identity_net_income",
         "net_income",
         ((1, "pretax_income"), (-1, "income_tax")),
         hard=False,
     ),
     Identity(
-        "net income incl. non-controlling = income before tax − income tax",
+        "identity_net_income",
         "consolidated_net_income",
         ((1, "pretax_income"), (-1, "income_tax")),
         hard=False,
@@ -139,8 +139,8 @@ def _checks(book: Book) -> Iterator[tuple[Check, list[Fact]]]:
             yield result
     for small, large in BOUNDS:
         if small in book and large in book and book[small].value > book[large].value + book[large].scale:
-            explanation = f"{_money(book[small])} exceeds {_money(book[large])}"
-            yield Check(f"{small} ≤ {large}", False, explanation), [book[small], book[large]]
+            explanation = f"{small} {_money(book[small])} > {large} {_money(book[large])}"
+            yield Check("identity_bound", False, explanation), [book[small], book[large]]
     yield from _net_income_in_both(book)
     yield from _per_share(book)
 
@@ -186,10 +186,10 @@ def _net_income_in_both(book: Book) -> Iterator[tuple[Check, list[Fact]]]:
         return
     for end in ends:
         if abs(start.value - end.value) <= _tolerance([start, end]):
-            yield Check("net income is the same in both statements", True, f"{_money(start)} = {_money(end)}"), [start, end]
+            yield Check("identity_both_statements", True, f"{_money(start)} = {_money(end)}"), [start, end]
             return
-    explanation = f"cash flow statement {_money(start)}, income statement {_money(ends[0])}"
-    yield Check("net income is the same in both statements", False, explanation), [start, *ends]
+    explanation = f"{_money(start)} ≠ {_money(ends[0])}"
+    yield Check("identity_both_statements", False, explanation), [start, *ends]
 
 
 def _per_share(book: Book) -> Iterator[tuple[Check, list[Fact]]]:
@@ -201,14 +201,14 @@ def _per_share(book: Book) -> Iterator[tuple[Check, list[Fact]]]:
             continue
         ratio = eps.value * shares.value / income.value
         holds = _EPS_BAND[0] <= ratio <= _EPS_BAND[1]
-        explanation = f"{eps.value} × {shares.value:,f} shares is {ratio:.3g} times net income {_money(income)}"
-        yield Check(f"net income ≈ earnings per share × shares ({kind})", holds, explanation), [eps, shares, income]
+        explanation = f"{eps.value} × {shares.value:,f} / {_money(income)} = {ratio:.3g}"
+        yield Check("identity_per_share", holds, explanation), [eps, shares, income]
 
 
 def _sum_text(left: Fact, terms: Terms, book: Book, total: Decimal) -> str:
     parts = "".join(f" {'+' if sign > 0 else '−'} {_money(book[name])}" for sign, name in terms).removeprefix(" + ")
     relation = "=" if abs(left.value - total) == 0 else ("≈" if _near(left, terms, book, total) else "≠")
-    return f"{_money(left)} {relation} {parts}" + ("" if relation == "=" else f" (difference {left.value - total:,f})")
+    return f"{_money(left)} {relation} {parts}" + ("" if relation == "=" else f" (Δ {left.value - total:,f})")
 
 
 def _near(left: Fact, terms: Terms, book: Book, total: Decimal) -> bool:

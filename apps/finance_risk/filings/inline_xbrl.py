@@ -111,7 +111,9 @@ def _contexts(root: Any) -> Iterator[tuple[str, Context]]:
     for element in root.iter("xbrli:context", "context"):
         if any(_local(child) in ("segment", "scenario") for child in element.iter()):
             continue
-        dates = {_local(child): _date("".join(child.itertext())) for child in element.iter() if isinstance(child.tag, str)}
+        dates = {
+            _local(child): _date("".join(child.itertext())) for child in element.iter() if isinstance(child.tag, str)
+        }
         end = dates.get("instant") or dates.get("enddate")
         if end is not None:
             yield element.get("id", ""), Context(dates.get("startdate"), end)

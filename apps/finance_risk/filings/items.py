@@ -26,9 +26,13 @@ _NUMBERED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _PART = re.compile(r"^[ \t]*part[ \t]+(?P<part>i{1,3}|iv)\b(?P<rest>[^\n]{0,60})$", re.IGNORECASE | re.MULTILINE)
-_CHINESE = re.compile(r"^[ \t]*第(?P<number>[一二三四五六七八九十]{1,3})[节章][ \t、.．]*(?P<rest>[^\n]{0,60})$", re.MULTILINE)
+_CHINESE = re.compile(
+    r"^[ \t]*第(?P<number>[一二三四五六七八九十]{1,3})[节章][ \t、.．]*(?P<rest>[^\n]{0,60})$", re.MULTILINE
+)
 _SIGNATURES = re.compile(r"^[ \t]*signatures?[ \t.:]*$", re.IGNORECASE | re.MULTILINE)
-_REFERENCE = re.compile(r"^(?:of|in|to|and|or|above|below|under|for|is|are|was|herein|hereof|which|through)\b|^[,;)”\"]")
+_REFERENCE = re.compile(
+    r"^(?:of|in|to|and|or|above|below|under|for|is|are|was|herein|hereof|which|through)\b|^[,;)”\"]"
+)
 _LONGEST_HEADING = 400
 _DIGITS = "一二三四五六七八九"
 

@@ -71,7 +71,19 @@ def line_title(name: str, language: str) -> str:
 
 
 def _definition(entry: dict[str, Any]) -> LineDefinition:
-    known = {"name", "names", "statement", "labels", "unit", "sign", "section", "not_section", "alias_of", "shown", "optional"}
+    known = {
+        "name",
+        "names",
+        "statement",
+        "labels",
+        "unit",
+        "sign",
+        "section",
+        "not_section",
+        "alias_of",
+        "shown",
+        "optional",
+    }
     if unknown := entry.keys() - known:
         raise InternalError(f"lines.yaml: '{entry.get('name')}' has unknown keys {sorted(unknown)}.")
     patterns = {key: re.compile(entry[key]) for key in ("section", "not_section") if key in entry}

@@ -9,6 +9,7 @@ from typing import Literal
 
 from apps.finance_risk.filings.grid import Table
 from apps.finance_risk.filings.periods import Period
+from apps.finance_risk.messages import Message
 from core.evidence import CellEvidence, RuleEvidence, TextEvidence
 from core.text.spans import Span
 
@@ -17,7 +18,7 @@ Status = Literal["sound", "unchecked", "suspect"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An accounting identity a fact took part in. `explanation` holds the numbers."""
+    """An accounting identity a fact took part in: its message key, and the numbers in `explanation`."""
 
     identity: str
     holds: bool
@@ -48,7 +49,7 @@ class Fact:
     evidence: CellEvidence | RuleEvidence
     inputs: tuple[CellEvidence, ...] = ()
     checks: tuple[Check, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     row_label: str = ""
 
     @property
@@ -72,7 +73,7 @@ class Unknown:
     """A line that could not be read, and why. `period` is None where it is unknown for all periods."""
 
     concept: str
-    reason: str
+    reason: Message
     period: Period | None = None
 
 
@@ -142,7 +143,7 @@ class StatementInfo:
     scale_quote: str
     scale_basis: str
     currency: str | None
-    columns: tuple[tuple[str, Period | None, str], ...]  # heading, period, reason where there is no period
+    columns: tuple[tuple[str, Period | None, Message | None], ...]  # heading, period, reason where there is no period
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Filing:
     statements: tuple[StatementInfo, ...]
     facts: tuple[Fact, ...]
     unknowns: tuple[Unknown, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
     def fact(self, concept: str, period: Period | None = None) -> Fact | None:
         """The fact of `concept` at `period`, or its latest one."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from apps.finance_risk.messages import Message
+
 Kind = Literal["instant", "duration"]
 
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
@@ -53,14 +55,14 @@ class Period:
         end: the instant or the last day; None where only the fiscal year is known.
         months: length of a duration (52 or 53 weeks are 12); None for an instant.
         fiscal_year: the year as printed where the column names only that.
-        basis: how the period was read, in words.
+        basis: how the period was read where the column does not print it in full.
     """
 
     kind: Kind
     end: date | None
     months: int | None = None
     fiscal_year: int | None = None
-    basis: str = "printed"
+    basis: Message | None = None
 
     @property
     def key(self) -> tuple[str, date | None, int | None, int | None]:

@@ -8,7 +8,7 @@ from apps.finance_risk.filings.cover import read_cover
 from apps.finance_risk.filings.facts import read_facts
 from apps.finance_risk.filings.identities import check_facts
 from apps.finance_risk.filings.items import find_items
-from apps.finance_risk.filings.lines import STATEMENT_NAMES, STATEMENTS, definitions_by_name
+from apps.finance_risk.filings.lines import STATEMENTS, definitions_by_name
 from apps.finance_risk.filings.model import Cover, Fact, Filing, StatementInfo, Unknown
 from apps.finance_risk.filings.render import Rendered, parse_html, render
 from apps.finance_risk.filings.settle import (
@@ -21,6 +21,7 @@ from apps.finance_risk.filings.settle import (
 from apps.finance_risk.filings.source import Source, open_source
 from apps.finance_risk.filings.statements import PrintedStatement, find_statements
 from apps.finance_risk.filings.text_tables import render_text
+from apps.finance_risk.messages import Message, say
 from core.config import settings
 from core.errors import InputError
 from core.files import check_size, read_bytes
@@ -127,15 +128,15 @@ def _notes(
     cover: Cover,
     items: tuple[object, ...],
     statements: tuple[PrintedStatement, ...],
-) -> tuple[str, ...]:
+) -> tuple[Message, ...]:
     notes = list(source.notes)
     if cover.form is None:
-        notes.append("The form is not named on the first page.")
+        notes.append(say("filing_no_form"))
     if not items:
-        notes.append("No items were found: the document has no item headings that could be recognised.")
-    missing = [STATEMENT_NAMES[s]["en"].lower() for s in STATEMENTS if s not in {p.statement for p in statements}]
-    if missing:
-        notes.append(f"Not found: {', '.join(missing)}.")
+        notes.append(say("filing_no_items"))
+    found = {printed.statement for printed in statements}
+    if cover.form_name != "8-K":
+        notes += [say(f"no_{statement}") for statement in STATEMENTS if statement not in found]
     if any(table.is_cut for table in rendered.tables):
-        notes.append("A table is larger than any statement; its rest was not read.")
+        notes.append(say("filing_cut_table"))
     return tuple(notes)

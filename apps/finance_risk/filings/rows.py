@@ -14,7 +14,8 @@ _CLOSING = frozenset((")", "%", ")%", "%)", "）", "）%"))
 _CONNECTOR = re.compile(r"(?:\b(?:and|of|to|by|before|for|from|in|the|or|per|attributable)|[,&])$", re.IGNORECASE)
 _TOTAL = re.compile(r"^total\b|(?:合计|总计|总额)$")
 _PERIOD = re.compile(
-    r"\b(?:ended|ending|as of|fiscal)\b|\b(?:19|20)\d\d\b|\bin (?:thousands|millions|billions)\b|年度?$|单位", re.IGNORECASE
+    r"\b(?:ended|ending|as of|fiscal)\b|\b(?:19|20)\d\d\b|\bin (?:thousands|millions|billions)\b|年度?$|单位",
+    re.IGNORECASE,
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
 

@@ -9,8 +9,16 @@ from decimal import Decimal
 from apps.finance_risk.filings.periods import normalise
 
 _WORDS = {
-    **{"thousand": 10**3, "thousands": 10**3, "million": 10**6, "millions": 10**6},
-    **{"billion": 10**9, "billions": 10**9, "000": 10**3, "'000": 10**3, "000s": 10**3, "000's": 10**3},
+    "thousand": 10**3,
+    "thousands": 10**3,
+    "million": 10**6,
+    "millions": 10**6,
+    "billion": 10**9,
+    "billions": 10**9,
+    "000": 10**3,
+    "'000": 10**3,
+    "000s": 10**3,
+    "000's": 10**3,
 }
 _WORD = r"(?:thousands?|millions?|billions?)"
 _ENGLISH = re.compile(
@@ -24,7 +32,9 @@ _SHARES = re.compile(
     rf"(?<!per[ -])\bshares?\b(?![- ]?(?:price|based))[^.;()]{{0,60}}?\bin\s+(?P<word>{_WORD})\b", re.IGNORECASE
 )
 _SHARES_EXCEPTED = re.compile(r"(?<!per[ -])\bshares?\b(?!\s*,?\s*which)", re.IGNORECASE)
-_CHINESE = re.compile(r"(?:单位|货币单位|金额单位|人民币|币种)[^。\n]{0,12}?(?P<unit>亿元|百万元|万元|千元|元)|人民币(?P<unit2>亿|百万|万|千)元?")
+_CHINESE = re.compile(
+    r"(?:单位|货币单位|金额单位|人民币|币种)[^。\n]{0,12}?(?P<unit>亿元|百万元|万元|千元|元)|人民币(?P<unit2>亿|百万|万|千)元?"
+)
 _CHINESE_SCALES = {"亿": 10**8, "百万": 10**6, "万": 10**4, "千": 10**3}
 _CURRENCIES = (
     (re.compile(r"C\$|canadian dollars?|加元", re.I), "CAD"),

@@ -10,6 +10,7 @@ from apps.finance_risk.filings.labels import normalise_label
 from apps.finance_risk.filings.model import Check, Fact, Unknown
 from apps.finance_risk.filings.rows import Row
 from apps.finance_risk.filings.statements import PrintedStatement, StatementPart
+from apps.finance_risk.messages import say
 from core.evidence import CellEvidence, RuleEvidence
 
 _EQUITY_WORDS = ("equity", "deficit", "capital", "所有者权益", "股东权益")
@@ -54,8 +55,8 @@ def sum_missing_liabilities(facts: list[Fact]) -> list[Fact]:
         if other is None or _same_period(facts, "total_liabilities", current):
             continue
         rule = RuleEvidence(
-            "total liabilities = current + non-current liabilities",
-            f"no total is printed; {current.value:,f} + {other.value:,f}",
+            "total liabilities = current + non-current liabilities · 负债合计 = 流动负债 + 非流动负债",
+            f"{current.value:,f} + {other.value:,f}",
         )
         derived.append(_derive(current, "total_liabilities", current.value + other.value, rule, (current, other)))
     return derived
@@ -78,16 +79,13 @@ def subtract_missing_liabilities(facts: list[Fact]) -> tuple[list[Fact], list[Un
         if between := _same_period(facts, "temporary_equity", assets):
             inputs.append(between)
         if any(fact.is_suspect for fact in inputs):
-            reason = "not printed, and not derived because total assets or equity break an identity"
-            unknowns.append(Unknown("total_liabilities", reason, assets.period))
+            unknowns.append(Unknown("total_liabilities", say("liabilities_not_derived"), assets.period))
             continue
         value = assets.value - sum((fact.value for fact in inputs[1:]), Decimal(0))
         terms = " − ".join(f"{fact.value:,f}" for fact in inputs)
-        rule = RuleEvidence("total liabilities = total assets − equity", f"no total is printed; {terms}")
-        note = "anything else that stands between liabilities and equity is counted as liabilities"
-        derived.append(
-            replace(_derive(assets, "total_liabilities", value, rule, tuple(inputs)), notes=(note,), checks=())
-        )
+        rule = RuleEvidence("total liabilities = total assets − equity · 负债合计 = 资产总计 − 所有者权益", terms)
+        fact = _derive(assets, "total_liabilities", value, rule, tuple(inputs))
+        derived.append(replace(fact, notes=(say("note_derived_liabilities"),)))
     return derived, unknowns
 
 
@@ -115,8 +113,7 @@ def _settle_tax(fact: Fact, facts: list[Fact]) -> Fact:
     if any(abs(pretax.value + fact.value - end.value) <= slack for end in ends) and not any(
         abs(pretax.value - fact.value - end.value) <= slack for end in ends
     ):
-        note = "printed as a deduction; sign settled by income before tax + printed tax = net income"
-        return replace(fact, value=-fact.value, notes=(*fact.notes, note))
+        return replace(fact, value=-fact.value, notes=(*fact.notes, say("note_tax_sign")))
     return fact
 
 
@@ -141,11 +138,10 @@ def _settle_deficit(fact: Fact, facts: list[Fact], statements: tuple[PrintedStat
         rest = sum(others, Decimal(0)) * fact.scale
         slack = fact.scale * (len(others) + 2) / 2
         if abs(rest - fact.value - equity.value) <= slack:
-            note = "printed without a minus; the equity section adds up only with one"
-            return replace(fact, value=-fact.value, notes=(*fact.notes, note))
+            return replace(fact, value=-fact.value, notes=(*fact.notes, say("note_deficit_sign")))
         if abs(rest + fact.value - equity.value) <= slack:
             return fact
-    check = Check("sign of the deficit", False, f"“{fact.row_label}” is printed as {fact.value:,f} without a minus")
+    check = Check("identity_deficit_sign", False, f"“{fact.row_label}”: {fact.value:,f}")
     return replace(fact, checks=(*fact.checks, check))
 
 

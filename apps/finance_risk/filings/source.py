@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from apps.finance_risk.messages import Message, say
 from core.errors import UnreadableFile
 from core.files import decode_text, sniff_binary
 
@@ -34,7 +35,7 @@ class Source:
     kind: Literal["html", "text"]
     content: str
     header: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def open_source(data: bytes, name: str) -> Source:
@@ -77,7 +78,7 @@ def _from_submission(content: str, name: str) -> Source:
     body = text[1] if text else main[1]
     body = re.sub(r"</?(?:XBRL|PDF|XML)>", "", body)
     others = [fields.get("TYPE", "?") for fields, document in described if document is not main[1]]
-    notes = (f"Other documents of the submission were not read: {', '.join(others[:20])}.",) if others else ()
+    notes = (say("filing_other_documents", ", ".join(others[:20])),) if others else ()
     header = _header_fields(content)
     if main[0].get("TYPE") and "form" not in header:
         header["form"] = main[0]["TYPE"]

@@ -97,9 +97,7 @@ def _find(
     annual: bool,
 ) -> PrintedStatement | None:
     candidates = {
-        position: score
-        for position in captions
-        if (score := _score(statement, reads, captions, position)) is not None
+        position: score for position in captions if (score := _score(statement, reads, captions, position)) is not None
     }
     if not candidates:
         return None
@@ -123,9 +121,7 @@ def _find(
     )
 
 
-def _score(
-    statement: Statement, reads: list[ReadTable], captions: dict[int, Caption], position: int
-) -> float | None:
+def _score(statement: Statement, reads: list[ReadTable], captions: dict[int, Caption], position: int) -> float | None:
     """How much a table looks like `statement`, or None where it cannot be."""
     names = set(reads[position].names(statement))
     for later in _continuations(statement, position, reads, captions):
