@@ -23,15 +23,16 @@ from apps.finance_risk.filings.rows import Row, Token
 from apps.finance_risk.messages import Message, say
 
 _NOT_A_PERIOD = re.compile(
-    r"\b(change|changes|variance|increase|decrease|percent(age)?|pro forma|adjustments?|eliminations?|reclassifications?"
-    r"|notes?|ref|effects? of|corrections?)\b|%|附注|注释|增减|变动|同比|比例|调整数|项目注",
+    r"\b(change|changes|variance|increase|decrease|percent(age)?|pro forma|adjustments?|eliminations?"
+    r"|reclassifications?|notes?|ref|effects? of|corrections?)\b|%|附注|注释|增减|变动|同比|比例|调整数|项目注",
     re.IGNORECASE,
 )
 _PREFERRED = re.compile(
     r"\b(as restated|restated|as revised|as adjusted|consolidated)\b|调整后|重述后|合并", re.IGNORECASE
 )
 _SUPERSEDED = re.compile(
-    r"\b(as (previously|originally) reported|previously reported|parent|guarantors?|subsidiar(y|ies))\b|调整前|重述前|母公司",
+    r"\b(as (previously|originally) reported|previously reported|parent|guarantors?|subsidiar(y|ies))\b"
+    r"|调整前|重述前|母公司",
     re.IGNORECASE,
 )
 _THIS_END = re.compile(r"期末|年末|本年末|current (year|period)", re.IGNORECASE)

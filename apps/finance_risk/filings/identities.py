@@ -16,6 +16,7 @@ from decimal import Decimal
 from itertools import chain, combinations
 
 from apps.finance_risk.filings.model import Check, Fact
+from core.evidence import CellEvidence
 
 GROSS_PROFIT = "identity_gross_profit"
 Terms = tuple[tuple[int, str], ...]
@@ -172,10 +173,11 @@ def _tolerance(members: list[Fact]) -> Decimal:
 
 
 def _printed_unit(fact: Fact) -> Decimal:
-    """The value of the last digit printed: scale, times ten to the number of decimals."""
-    _, _, decimals = fact.evidence.text.rstrip(")% ").partition(".") if not fact.is_derived else ("", "", "")  # type: ignore[union-attr]
-    digits = sum(1 for character in decimals if character.isdigit())
-    return fact.scale / (10**digits)
+    """The value of the last digit printed: scale, times a tenth for each decimal."""
+    if not isinstance(fact.evidence, CellEvidence):
+        return fact.scale
+    decimals = fact.evidence.text.partition(".")[2]
+    return fact.scale.scaleb(-sum(1 for character in decimals if character.isdigit()))
 
 
 def _net_income_in_both(book: Book) -> Iterator[tuple[Check, list[Fact]]]:

@@ -22,7 +22,8 @@ _ITEMS_FILE = Path(__file__).with_name("items.yaml")
 _NUMBERED = re.compile(
     r"^[ \t]*(?:part[ \t]+(?P<part>i{1,3}|iv)\b[ \t,.:–—-]*)?items?\s*(?:no\.?\s*)?"
     r"(?P<number>\d{1,2}(?:\.\d\d)?)[ \t]*(?:\(?(?P<letter>[ABCabc])\)?(?![A-Za-z]))?"
-    r"(?:\s*(?:and|&)\s*(?P<second>\d{1,2})(?P<second_letter>[ABC])?(?=[.: \t]))?(?:\([a-z]\))?[ \t]*[.:–—|-]*[ \t]*(?P<rest>[^\n]*)",
+    r"(?:\s*(?:and|&)\s*(?P<second>\d{1,2})(?P<second_letter>[ABC])?(?=[.: \t]))?"
+    r"(?:\([a-z]\))?[ \t]*[.:–—|-]*[ \t]*(?P<rest>[^\n]*)",
     re.IGNORECASE | re.MULTILINE,
 )
 _PART = re.compile(r"^[ \t]*part[ \t]+(?P<part>i{1,3}|iv)\b(?P<rest>[^\n]{0,60})$", re.IGNORECASE | re.MULTILINE)

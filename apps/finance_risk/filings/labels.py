@@ -20,7 +20,8 @@ _CHINESE_ORDINAL = re.compile(r"^\([一二三四五六七八九十\d]+\)")
 def normalise_label(label: str) -> str:
     """Lower case without punctuation, notes, allowances and what stands in parentheses.
 
-    "Net (loss) income", "Net income (loss) (Note 4)" both become "net income"; "一、营业总收入（元）" becomes "营业总收入".
+    "Net (loss) income" and "Net income (loss) (Note 4)" both become "net income"; "一、营业总收入（元）" becomes
+    "营业总收入".
     """
     text = unicodedata.normalize("NFKC", label).strip()
     if _HAN.search(text):

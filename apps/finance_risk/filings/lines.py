@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -71,28 +71,10 @@ def line_title(name: str, language: str) -> str:
 
 
 def _definition(entry: dict[str, Any]) -> LineDefinition:
-    known = {
-        "name",
-        "names",
-        "statement",
-        "labels",
-        "unit",
-        "sign",
-        "section",
-        "not_section",
-        "alias_of",
-        "shown",
-        "optional",
-    }
+    known = {field.name for field in fields(LineDefinition)}
     if unknown := entry.keys() - known:
         raise InternalError(f"lines.yaml: '{entry.get('name')}' has unknown keys {sorted(unknown)}.")
-    patterns = {key: re.compile(entry[key]) for key in ("section", "not_section") if key in entry}
-    plain = {key: entry[key] for key in ("unit", "sign", "alias_of", "shown", "optional") if key in entry}
-    return LineDefinition(
-        name=entry["name"],
-        names=entry["names"],
-        statement=entry["statement"],
-        labels=tuple(re.compile(label) for label in entry["labels"]),
-        **patterns,
-        **plain,
-    )
+    values = dict(entry)
+    values["labels"] = tuple(re.compile(label) for label in entry["labels"])
+    values |= {key: re.compile(entry[key]) for key in ("section", "not_section") if key in entry}
+    return LineDefinition(**values)

@@ -122,6 +122,7 @@ def in_year(year: int, month: int, day: int) -> date:
 
 
 def is_month_end(day: date) -> bool:
+    """Whether `day` is the last of its month."""
     return day.day == calendar.monthrange(day.year, day.month)[1]
 
 
