@@ -65,8 +65,9 @@ def _read_row(printed: PrintedStatement, chosen: _Chosen, name: str, document_id
         if column is not None:
             placed.setdefault(columns.index(column), []).append(token)
     if not any(column.period for column in columns):
-        reasons = sorted({column.reason.text() for column in columns if column.reason})
-        yield Unknown(name, say("no_period", "; ".join(reasons) or "–"))
+        reasons = sorted({column.reason for column in columns if column.reason}, key=lambda reason: reason.key)
+        texts = tuple("; ".join(reason.text(language) for reason in reasons) or "–" for language in ("en", "zh"))
+        yield Unknown(name, say("no_period", texts))
         return
     for index, column in enumerate(columns):
         if column.period is None:

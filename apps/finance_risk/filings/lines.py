@@ -70,6 +70,11 @@ def line_title(name: str, language: str) -> str:
     return definitions_by_name()[name][-1].names[language]
 
 
+def line_titles(name: str) -> tuple[str, str]:
+    """The English and the Chinese title of the line `name`."""
+    return line_title(name, "en"), line_title(name, "zh")
+
+
 def _definition(entry: dict[str, Any]) -> LineDefinition:
     known = {field.name for field in fields(LineDefinition)}
     if unknown := entry.keys() - known:
