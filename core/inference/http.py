@@ -30,12 +30,12 @@ class EndpointClient:
         import httpx
 
         self.url = _checked_url(url)
-        self._secret = key.get_secret_value() if key else ""
+        self._key = key
         self._attempts = max(1, attempts)
         self._timeout_seconds = timeout_seconds
         self._client = httpx.Client(
             timeout=httpx.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
-            headers={"Authorization": f"Bearer {self._secret}"} if self._secret else {},
+            headers={"Authorization": f"Bearer {key.get_secret_value()}"} if key else {},
             follow_redirects=False,
         )
 
@@ -137,7 +137,7 @@ class EndpointClient:
 
     def _shown(self, text: str) -> str:
         """What the other side said, in one short line, without our key."""
-        text = text.replace(self._secret, "***") if self._secret else text
+        text = text.replace(self._key.get_secret_value(), "***") if self._key else text
         line = " ".join(text.split())
         return line if len(line) <= 300 else f"{line[:299]}…"
 

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import InputError
+from core.inference import Sampling
+from core.inference.decoding import draw, exponential_noise, random_source, token_logprobs
+from core.inference.detokenize import TextStream
+
+LOGITS = [2.0, 1.0, 0.5, 0.0, -1.0]
+
+
+def frequencies(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, rows: int = 40_000) -> list[float]:
+    logits = torch.tensor([LOGITS]).expand(rows, -1)
+    noise = torch.empty(rows, len(LOGITS)).exponential_(generator=torch.Generator().manual_seed(0))
+    counts = Counter(draw(logits, noise, temperature=temperature, top_k=top_k, top_p=top_p).tolist())
+    return [counts[token] / rows for token in range(len(LOGITS))]
+
+
+def softmax(values: list[float]) -> list[float]:
+    total = sum(math.exp(value) for value in values)
+    return [math.exp(value) / total for value in values]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_draws_follow_the_tempered_distribution(temperature: float):
+    expected = softmax([value / temperature for value in LOGITS])
+    # 40,000 draws: four standard errors are at most 0.01
+    assert frequencies(temperature) == pytest.approx(expected, abs=0.01)
+
+
+def test_top_k_keeps_the_k_likeliest():
+    assert frequencies(top_k=2) == pytest.approx([*softmax(LOGITS[:2]), 0, 0, 0], abs=0.01)
+
+
+def test_top_p_keeps_the_smallest_set_that_reaches_p():
+    # probabilities .56 .21 .13 .08 .03: .6 is reached by two tokens
+    assert frequencies(top_p=0.6) == pytest.approx([*softmax(LOGITS[:2]), 0, 0, 0], abs=0.01)
+    assert frequencies(top_p=1e-6) == [1, 0, 0, 0, 0]
+
+
+def test_temperature_zero_takes_the_likeliest():
+    logits = torch.tensor([[0.0, 3.0, 1.0], [5.0, 3.0, 1.0]])
+    assert draw(logits, logits, temperature=0, top_k=0, top_p=1).tolist() == [1, 0]
+
+
+def test_random_numbers_depend_on_seed_prompt_and_copy_alone():
+    def first(*key: object) -> list[float]:
+        return exponential_noise([random_source(*key)], 4)[0].tolist()
+
+    assert first(1, "a", 0) == first(1, "a", 0)
+    assert len({tuple(first(*key)) for key in [(1, "a", 0), (2, "a", 0), (1, "b", 0), (1, "a", 1)]}) == 4
+    together = exponential_noise([random_source(1, "b", 0), random_source(1, "a", 0)], 4)
+    assert together[1].tolist() == first(1, "a", 0)
+
+
+def test_token_logprobs_against_a_plain_sum():
+    logits, tokens = torch.randn(2, 3, 5), torch.tensor([[0, 1, 4], [2, 2, 3]])
+    found = token_logprobs(logits, tokens)
+    for row in range(2):
+        for place in range(3):
+            expected = math.log(softmax(logits[row, place].double().tolist())[tokens[row, place]])
+            assert found[row, place].item() == pytest.approx(expected, abs=1e-5)
+
+
+def decode_bytes(ids: list[int]) -> str:
+    return bytes(ids).decode("utf-8", errors="replace")
+
+
+@settings(max_examples=300)
+@given(
+    text=st.text(alphabet="ab。退€😀 ", max_size=20),
+    stop=st.lists(st.text(alphabet="ab。退😀", min_size=1, max_size=4), max_size=3),
+)
+def test_streamed_text_is_the_text_up_to_the_first_stop(text: str, stop: list[str]):
+    stream = TextStream(decode_bytes, stop)
+    shown = []
+    for token in text.encode():
+        shown.append(stream.add(token))
+        assert not any(mark in "".join(shown) for mark in stop)
+        if stream.stopped:
+            break
+    shown.append(stream.finish())
+    places = [text.index(mark) for mark in stop if mark in text]
+    expected = text[: _first_completed(text, stop)] if places else text
+    assert "".join(shown) == stream.text == expected
+    assert stream.stopped == bool(places)
+
+
+def _first_completed(text: str, stop: list[str]) -> int:
+    """Where the text ends: at the earliest stop string among those complete when the first one is."""
+    end = min(text.index(mark) + len(mark) for mark in stop if mark in text)
+    return min(text[:end].index(mark) for mark in stop if mark in text[:end])
+
+
+def test_half_a_character_is_held_back_and_shown_as_such_at_the_end():
+    stream = TextStream(decode_bytes)
+    assert [stream.add(token) for token in "退".encode()] == ["", "", "退"]
+    assert stream.add("款".encode()[0]) == ""
+    assert stream.finish() == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_tokens": 0}, {"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.1}, {"stop": [""]}, {"seed": -1}],
+)
+def test_sampling_refuses_what_makes_no_sense(wrong: dict[str, object]):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        Sampling(**wrong)
+
+
+def test_one_stop_string_may_be_given_bare():
+    assert Sampling(stop="\n").stop == ("\n",)
