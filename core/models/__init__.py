@@ -1,18 +1,18 @@
 """Models: what there is, where it comes from, how it is loaded."""
 
-from core.models.catalogue import CatalogueEntry, catalogue, find_entry
+from core.models.catalogue import CatalogueEntry, catalogue_entries, find_entry
 from core.models.embedder import Embedder
 from core.models.hardware import Placement, choose_placement
 from core.models.loading import LoadedModel, load_causal, load_embedder, load_encoder, load_spacy
 from core.models.locate import is_available
-from core.models.pull import pull
+from core.models.pull import pull_model
 
 __all__ = [
     "CatalogueEntry",
     "Embedder",
     "LoadedModel",
     "Placement",
-    "catalogue",
+    "catalogue_entries",
     "choose_placement",
     "find_entry",
     "is_available",
@@ -20,5 +20,5 @@ __all__ = [
     "load_embedder",
     "load_encoder",
     "load_spacy",
-    "pull",
+    "pull_model",
 ]

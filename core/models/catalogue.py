@@ -95,7 +95,7 @@ class CatalogueEntry:
 
 
 @cache
-def catalogue() -> dict[str, CatalogueEntry]:
+def catalogue_entries() -> dict[str, CatalogueEntry]:
     """All entries by name, in the order of the file."""
     text = (files("core.models") / "catalogue.toml").read_text(encoding="utf-8")
     entries = parse_catalogue(text)
@@ -104,14 +104,14 @@ def catalogue() -> dict[str, CatalogueEntry]:
 
 def find_entry(name: str) -> CatalogueEntry:
     """The entry called `name`. Raises `UnknownName`."""
-    if name not in catalogue():
-        raise UnknownName("model", name, list(catalogue()))
-    return catalogue()[name]
+    if name not in catalogue_entries():
+        raise UnknownName("model", name, list(catalogue_entries()))
+    return catalogue_entries()[name]
 
 
 def default_entries() -> tuple[CatalogueEntry, ...]:
     """What the products need out of the box."""
-    return tuple(entry for entry in catalogue().values() if entry.default)
+    return tuple(entry for entry in catalogue_entries().values() if entry.default)
 
 
 def parse_catalogue(text: str) -> list[CatalogueEntry]:

