@@ -27,6 +27,7 @@ _BLOCKS = frozenset(
     )
 )
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_INLINE = re.compile(r"display\s*:\s*inline", re.IGNORECASE)
 _RAISED = re.compile(r"vertical-align\s*:\s*(?:super|top\b)|top\s*:\s*-\d", re.IGNORECASE)
 
 
@@ -77,7 +78,7 @@ def render(root: Any) -> Rendered:
             writer.write(element.text)
         else:
             if element is not hidden:
-                _close(tag, writer, frames, tables)
+                _close(tag, element, writer, frames, tables)
             writer.write(element.tail)
     text = writer.text()
     return Rendered(text, tuple(table for table in tables if table is not None))
@@ -94,13 +95,13 @@ def _open(tag: str, element: Any, writer: _Writer, frames: list[_Frame], tables:
         frames[-1].start_row(writer)
     elif tag in ("td", "th") and frames:
         frames[-1].start_cell(writer, element)
-    elif tag == "br" or tag in _BLOCKS:
+    elif tag == "br" or _is_block(element):
         writer.line()
     elif tag == "sup" or (tag in ("span", "font") and frames and _RAISED.search(element.get("style", ""))):
         writer.space()  # keeps a footnote mark apart from the number before it
 
 
-def _close(tag: str, writer: _Writer, frames: list[_Frame], tables: list[Table | None]) -> None:
+def _close(tag: str, element: Any, writer: _Writer, frames: list[_Frame], tables: list[Table | None]) -> None:
     if tag == "table" and frames:
         frame = frames.pop()
         frame.end_cell(writer)
@@ -110,10 +111,14 @@ def _close(tag: str, writer: _Writer, frames: list[_Frame], tables: list[Table |
         writer.line()
     elif tag in ("td", "th", "tr") and frames:
         frames[-1].end_cell(writer)
-    elif tag in _BLOCKS:
+    elif _is_block(element):
         writer.line()
     elif tag == "sup":
         writer.space()
+
+
+def _is_block(element: Any) -> bool:
+    return element.tag in _BLOCKS and not _INLINE.search(element.get("style", ""))
 
 
 class _Writer:
