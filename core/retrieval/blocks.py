@@ -19,7 +19,7 @@ Markup = Literal["markdown", "plain", "rows"]
 
 _LINE = re.compile(r"[^\n\f]*[\n\f]?")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+")
 _ITEM = re.compile(
     r"[ \t]*(?:(?:[-*+]|\(?\d{1,3}[.)])[ \t]+|[•·][ \t]*|\d{1,3}、|[（(][一二三四五六七八九十\d]+[）)])(?=\S)"
 )
@@ -63,6 +63,11 @@ def read_blocks(text: str, markup: Markup = "markdown") -> list[Block]:
     return list(readers[markup](lines))
 
 
+def heading_title(line: str) -> str:
+    """The words of a `# heading #` line."""
+    return line.strip().lstrip("#").rstrip("#").strip()
+
+
 def _markdown_blocks(lines: list[_Line]) -> Iterator[Block]:
     at = 0
     while at < len(lines):
@@ -74,7 +79,7 @@ def _markdown_blocks(lines: list[_Line]) -> Iterator[Block]:
             yield _block("code", lines[at:stop])
             at = stop
         elif heading := _HEADING.match(line.text):
-            yield _block("heading", [line], level=len(heading.group(1)), title=heading.group(2).strip())
+            yield _block("heading", [line], level=len(heading.group(1)), title=heading_title(line.text))
             at += 1
         elif _starts_table(lines, at):
             stop = _while(lines, at, lambda following: "|" in following.text)

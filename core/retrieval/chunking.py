@@ -30,7 +30,7 @@ class Chunking:
     """
 
     target_tokens: int = 200
-    maximum_tokens: int = 400
+    maximum_tokens: int = 350
 
     def __post_init__(self) -> None:
         if not 1 <= self.target_tokens <= self.maximum_tokens:
@@ -48,9 +48,16 @@ class _Section:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
+    """A stretch of text on its way into a passage. `tokens` is an upper bound once pieces were joined."""
+
     span: Span
+    tokens: int
     table_header: str = ""
     alone: bool = False  # a row of a sheet is a passage of its own
+
+    def joined(self, other: _Piece) -> _Piece:
+        span = Span(self.span.start, other.span.end)
+        return _Piece(span, self.tokens + other.tokens, self.table_header, self.alone)
 
 
 def chunk(document: Document, chunking: Chunking = Chunking()) -> list[Passage]:
@@ -109,30 +116,30 @@ def _pack(section: _Section, text: str, chunking: Chunking) -> Iterator[_Piece]:
     """Pieces of a section: whole blocks joined up to the target size, the headings with the first of them."""
     head = [piece for heading in section.headings for piece in _split(heading, text, chunking)]
     body = [piece for block in section.blocks for piece in _split(block, text, chunking)]
-    open_piece: _Piece | None = None
+    head_end = head[-1].span.end if head else 0
+    current: _Piece | None = None
     for piece in [*head, *body]:
-        if open_piece is None:
-            open_piece = piece
+        if current is None:
+            current = piece
             continue
-        joined = Span(open_piece.span.start, piece.span.end)
-        size = approximate_tokens(joined.of(text))
-        only_heading = open_piece.span.end <= (head[-1].span.end if head else 0)
+        only_heading = current.span.end <= head_end
         limit = chunking.maximum_tokens + chunking.target_tokens // 2 if only_heading else chunking.target_tokens
-        if size <= limit and not (piece.alone or open_piece.alone):
-            open_piece = _Piece(joined, open_piece.table_header or piece.table_header)
+        if current.tokens + piece.tokens <= limit and not (piece.alone or current.alone):
+            current = current.joined(piece)
         else:
-            yield open_piece
-            open_piece = piece
-    if open_piece is not None:
-        yield open_piece
+            yield current
+            current = piece
+    if current is not None:
+        yield current
 
 
 def _split(block: Block, text: str, chunking: Chunking) -> list[_Piece]:
-    """The block as one piece while it fits, else cut at its own seams."""
+    """The block as one piece while it fits, else cut at its own seams and packed again."""
     alone = block.kind == "row"
     fits = chunking.target_tokens if block.kind == "paragraph" else chunking.maximum_tokens
-    if approximate_tokens(block.span.of(text)) <= fits:
-        return [_Piece(block.span, alone=alone)]
+    tokens = approximate_tokens(block.span.of(text))
+    if tokens <= fits:
+        return [_Piece(block.span, tokens, alone=alone)]
     if block.kind in ("paragraph", "heading"):
         seams = [span.shift(block.span.start) for span in split_sentences(block.span.of(text))]
     else:
@@ -142,11 +149,11 @@ def _split(block: Block, text: str, chunking: Chunking) -> list[_Piece]:
         header = ""
     pieces: list[_Piece] = []
     for span in (part for seam in seams for part in _cut(seam, text, chunking.maximum_tokens)):
-        joined = Span(pieces[-1].span.start, span.end) if pieces else span
-        if pieces and approximate_tokens(joined.of(text)) <= chunking.target_tokens:
-            pieces[-1] = _Piece(joined, pieces[-1].table_header, alone)
+        piece = _Piece(span, approximate_tokens(span.of(text)), header if pieces else "", alone)
+        if pieces and pieces[-1].tokens + piece.tokens <= chunking.target_tokens:
+            pieces[-1] = pieces[-1].joined(piece)
         else:
-            pieces.append(_Piece(span, header if pieces else "", alone))
+            pieces.append(piece)
     return pieces
 
 
@@ -174,7 +181,7 @@ def _cut(span: Span, text: str, maximum_tokens: int) -> Iterator[Span]:
         return
     start = span.start
     while start < span.end:
-        stop = min(span.end, start + maximum_tokens)  # a character is at most one token
+        stop = min(span.end, start + max(1, maximum_tokens * 4 // 5))  # no character counts for more than 1.2 tokens
         space = max(text.rfind(" ", start + 1, stop), text.rfind("\n", start + 1, stop))
         if stop < span.end and space > start:
             stop = space

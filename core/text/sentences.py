@@ -16,7 +16,7 @@ _ABBREVIATIONS = frozenset(
 _CLOSERS = re.escape("\"'”’」』）)]》")
 _CHINESE_END = "。！？；"
 _BOUNDARY = re.compile(
-    rf"[{_CHINESE_END}!?]+[{_CLOSERS}]*|\.+[{_CLOSERS}]*(?=\s|$)|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)、]|#))"
+    rf"[{_CHINESE_END}!?]+[{_CLOSERS}]*|(?<!\.)\.++[{_CLOSERS}]*+(?=\s|$)|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)、]|#))"
 )
 _LAST_WORD = re.compile(r"([A-Za-z][A-Za-z.]*)$")
 

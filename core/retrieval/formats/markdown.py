@@ -10,10 +10,11 @@ import yaml
 
 from core.errors import UnreadableFile
 from core.files import decode_text
+from core.retrieval.blocks import heading_title
 from core.retrieval.formats.parsed import Parsed
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_FIRST_HEADING = re.compile(r"^ {0,3}#[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
+_FIRST_HEADING = re.compile(r"^ {0,3}#[ \t][^\n]*", re.MULTILINE)
 _MAX_FRONT_MATTER_CHARACTERS = 64 * 1024
 
 
@@ -34,7 +35,7 @@ def read_markdown(data: bytes, name: str) -> list[Parsed]:
     """
     text, metadata = split_front_matter(decode_text(data, name), name)
     heading = _FIRST_HEADING.search(text)
-    return [Parsed(text, metadata.get("title") or (heading.group(1) if heading else ""), metadata)]
+    return [Parsed(text, metadata.get("title") or (heading_title(heading.group()) if heading else ""), metadata)]
 
 
 def read_text(data: bytes, name: str) -> list[Parsed]:
