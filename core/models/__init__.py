@@ -1,6 +1,6 @@
 """Models: what there is, where it comes from, how it is loaded."""
 
-from core.models.catalogue import CatalogueEntry, catalogue_entries, find_entry
+from core.models.catalogue import CatalogueEntry, EmbeddingRules, catalogue_entries, find_entry
 from core.models.embedder import Embedder
 from core.models.hardware import Placement, choose_placement
 from core.models.loading import LoadedModel, load_causal, load_embedder, load_encoder, load_spacy
@@ -10,6 +10,7 @@ from core.models.pull import pull_model
 __all__ = [
     "CatalogueEntry",
     "Embedder",
+    "EmbeddingRules",
     "LoadedModel",
     "Placement",
     "catalogue_entries",

@@ -70,8 +70,12 @@ def _pull(arguments: argparse.Namespace) -> int:
 
 
 def _line(name: str, step: str) -> ProgressCallback:
+    import sys
+
     from core.progress import ProgressLine
 
+    if step == "converting":  # one call into another library, which may take a minute and reports nothing on its way
+        print(f"{name}: converting, up to a minute …", file=sys.stderr, flush=True)
     return ProgressLine(f"{name}: {step}")
 
 

@@ -45,7 +45,7 @@ def _unzip_flat(archive_path: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive_path) as archive:
         for info in archive.infolist():
             path = PurePosixPath(info.filename)
-            if info.is_dir() or len(path.parts) != 2 or path.suffix not in _DATA_SUFFIXES:
+            if info.is_dir() or len(path.parts) != 2 or path.parts[0] == ".." or path.suffix not in _DATA_SUFFIXES:
                 continue
             with archive.open(info) as source, (folder / path.name).open("wb") as target:
                 shutil.copyfileobj(source, target, 4 * 1024 * 1024)

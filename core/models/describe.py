@@ -81,7 +81,7 @@ def count_parameters(folder: Path) -> int:
             (length,) = struct.unpack("<Q", stream.read(8))
             header = json.loads(stream.read(length))
         for name, tensor in header.items():
-            if name != "__metadata__":
+            if name != "__metadata__" and tensor["dtype"].startswith(("F", "BF")):  # others are tables, not weights
                 count = 1
                 for size in tensor["shape"]:
                     count *= size

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,8 +32,39 @@ shutil.copy(shop / f"{name}-py3-none-any.whl", dest)
 """
 
 
+WHOLE = bytes(range(256)) * 40
+PARTS = [WHOLE[:4000], WHOLE[4000:8000], WHOLE[8000:]]
+PARTED = 'parts = 3, wheel = "toy-part{n}==1.0", member = "toy_part{n}/part{n:02}.bin"'
+CONFIG = b'{"model_type": "x"}'
+
+
+def entry_text(**changes: Any) -> str:
+    sha = changes.get("sha256", hashlib.sha256(WHOLE).hexdigest())
+    size = changes.get("size_bytes", len(WHOLE))
+    return f"""
+[[model]]
+name = "toy"
+kind = "{changes.get("kind", "spacy")}"
+source = "{changes.get("source", "pypi:")}"
+licence = "MIT"
+languages = ["en"]
+dtype = "float32"
+notes = "A toy."
+wheel = "toy-config==1.0"
+folder = "toy_config/data/"
+{changes.get("more", "")}
+files = [
+    {{ path = "model/weights.bin", size_bytes = {size}, sha256 = "{sha}", {PARTED} }},
+    {{ path = "config.cfg", size_bytes = {len(CONFIG)}, sha256 = "{hashlib.sha256(CONFIG).hexdigest()}" }},
+]
+"""
+
+
 class Shop:
-    """A package index in a folder, and a pip that reads it. `trouble` maps a requirement to what pip then says."""
+    """A package index in a folder, a pip that reads it, and what the toy model is made of."""
+
+    whole, config = WHOLE, CONFIG
+    entry = staticmethod(entry_text)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,3 +114,39 @@ def use_catalogue(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, 
         return entries
 
     return use
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer BERT with random weights, one token a byte."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny-encoder")
+    letters = ["<pad>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(letters)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>").save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(letters),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def toy(shop, use_catalogue):
+    """The toy model in the shop and in the catalogue."""
+    for number, data in enumerate(PARTS, start=1):
+        shop.add_wheel(f"toy-part{number}==1.0", {f"toy_part{number}/part{number:02}.bin": data, "evil.py": b"1/0"})
+    shop.add_wheel("toy-config==1.0", {"toy_config/data/config.cfg": CONFIG, "../../escape.txt": b"out"})
+    use_catalogue(entry_text())
+    return shop

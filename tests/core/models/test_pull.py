@@ -8,7 +8,6 @@ import os
 import shutil
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,48 +16,11 @@ from core.models import locate
 from core.models.pull import pull_model as pull
 from core.models.store import checked_folder, model_dir, models_dir, read_manifest
 
-WHOLE = bytes(range(256)) * 40
-PARTS = [WHOLE[:4000], WHOLE[4000:8000], WHOLE[8000:]]
-PARTED = 'parts = 3, wheel = "toy-part{n}==1.0", member = "toy_part{n}/part{n:02}.bin"'
-CONFIG = b'{"model_type": "x"}'
-
-
-def entry_text(**changes: Any) -> str:
-    sha = changes.get("sha256", hashlib.sha256(WHOLE).hexdigest())
-    size = changes.get("size_bytes", len(WHOLE))
-    return f"""
-[[model]]
-name = "toy"
-kind = "{changes.get("kind", "spacy")}"
-source = "{changes.get("source", "pypi:")}"
-licence = "MIT"
-languages = ["en"]
-dtype = "float32"
-notes = "A toy."
-wheel = "toy-config==1.0"
-folder = "toy_config/data/"
-{changes.get("more", "")}
-files = [
-    {{ path = "model/weights.bin", size_bytes = {size}, sha256 = "{sha}", {PARTED} }},
-    {{ path = "config.cfg", size_bytes = {len(CONFIG)}, sha256 = "{hashlib.sha256(CONFIG).hexdigest()}" }},
-]
-"""
-
-
-@pytest.fixture
-def toy(shop, use_catalogue):
-    """The toy model in the shop and in the catalogue."""
-    for number, data in enumerate(PARTS, start=1):
-        shop.add_wheel(f"toy-part{number}==1.0", {f"toy_part{number}/part{number:02}.bin": data, "evil.py": b"1/0"})
-    shop.add_wheel("toy-config==1.0", {"toy_config/data/config.cfg": CONFIG, "../../escape.txt": b"out"})
-    use_catalogue(entry_text())
-    return shop
-
 
 def test_parts_are_joined_checked_and_put_in_place(toy, tmp_path: Path):
     folder = pull("toy")
-    assert (folder / "model" / "weights.bin").read_bytes() == WHOLE
-    assert (folder / "config.cfg").read_bytes() == CONFIG
+    assert (folder / "model" / "weights.bin").read_bytes() == toy.whole
+    assert (folder / "config.cfg").read_bytes() == toy.config
     assert sorted(path.name for path in folder.rglob("*") if path.is_file()) == [
         "config.cfg",
         "trivium.json",
@@ -121,14 +83,14 @@ def test_what_pip_says_becomes_one_sentence(toy, said: str, problem: str, hint: 
 
 
 def test_a_wrong_hash_is_refused_and_its_parts_go(toy, use_catalogue):
-    use_catalogue(entry_text(sha256="0" * 64))
+    use_catalogue(toy.entry(sha256="0" * 64))
     with pytest.raises(
         ModelFileMismatch, match=r"weights\.bin' of 'toy' has sha256 .*the catalogue says 000"
     ) as raised:
         pull("toy")
     assert "trivium models pull toy --force" in str(raised.value.hint)
     assert not model_dir("toy").exists()
-    use_catalogue(entry_text())
+    use_catalogue(toy.entry())
     pull("toy")
     asked = [call[-1] for call in toy.calls]
     assert asked.count("toy-part1==1.0") == 2
@@ -136,7 +98,7 @@ def test_a_wrong_hash_is_refused_and_its_parts_go(toy, use_catalogue):
 
 
 def test_a_wrong_size_is_refused(toy, use_catalogue):
-    use_catalogue(entry_text(size_bytes=len(WHOLE) + 1))
+    use_catalogue(toy.entry(size_bytes=len(toy.whole) + 1))
     with pytest.raises(ModelFileMismatch, match=r"10,240 bytes, the catalogue says 10,241"):
         pull("toy")
 
@@ -154,7 +116,7 @@ def test_a_wheel_that_is_no_archive(toy):
 
 
 def test_a_member_that_would_unpack_too_large(toy):
-    toy.add_wheel("toy-part2==1.0", {"toy_part2/part02.bin": bytes(len(WHOLE) + 1)})
+    toy.add_wheel("toy-part2==1.0", {"toy_part2/part02.bin": bytes(len(toy.whole) + 1)})
     with pytest.raises(ModelFileMismatch, match="larger than the model"):
         pull("toy")
 
@@ -173,7 +135,7 @@ def test_two_at_once_fetch_once(toy):
 def test_progress_counts_bytes_up_to_the_end(toy):
     seen: dict[str, list[tuple[int, int]]] = {}
     pull("toy", steps=lambda label: lambda done, total: seen.setdefault(label, []).append((done, total)))
-    assert seen["fetching"][-1] == (len(WHOLE) + len(CONFIG),) * 2
+    assert seen["fetching"][-1] == (len(toy.whole) + len(toy.config),) * 2
     assert seen["fetching"] == sorted(seen["fetching"])
     assert seen["checking"][-1] == (1, 1)
 
@@ -197,10 +159,10 @@ def test_a_disk_that_fills_up_on_the_way(toy, monkeypatch: pytest.MonkeyPatch):
 
 def test_an_older_copy_is_replaced_on_pull_and_refused_on_load(toy, use_catalogue):
     pull("toy")
-    newer = bytes(reversed(WHOLE))
+    newer = bytes(reversed(toy.whole))
     for number, data in enumerate([newer[:4000], newer[4000:8000], newer[8000:]], start=1):
         toy.add_wheel(f"toy-part{number}==1.0", {f"toy_part{number}/part{number:02}.bin": data})
-    use_catalogue(entry_text(sha256=hashlib.sha256(newer).hexdigest()))
+    use_catalogue(toy.entry(sha256=hashlib.sha256(newer).hexdigest()))
     with pytest.raises(ModelNotAvailable, match="older one"):
         locate.locate("toy")
     assert (pull("toy") / "model" / "weights.bin").read_bytes() == newer
@@ -210,12 +172,12 @@ def test_an_older_copy_is_replaced_on_pull_and_refused_on_load(toy, use_catalogu
 def test_a_file_source_is_copied_and_checked(toy, use_catalogue, tmp_path: Path):
     source = tmp_path / "mine"
     (source / "model").mkdir(parents=True)
-    (source / "model" / "weights.bin").write_bytes(WHOLE)
-    use_catalogue(entry_text(source=f"file:{source}"))
+    (source / "model" / "weights.bin").write_bytes(toy.whole)
+    use_catalogue(toy.entry(source=f"file:{source}"))
     with pytest.raises(ModelNotAvailable, match=r"config\.cfg"):
         pull("toy")
-    (source / "config.cfg").write_bytes(CONFIG)
-    assert (pull("toy") / "config.cfg").read_bytes() == CONFIG
+    (source / "config.cfg").write_bytes(toy.config)
+    assert (pull("toy") / "config.cfg").read_bytes() == toy.config
     assert toy.calls == []
     assert (source / "config.cfg").exists()
 
@@ -234,7 +196,7 @@ class TestLoading:
 
     def test_a_changed_file_is_not_read(self, toy):
         target = pull("toy") / "model" / "weights.bin"
-        target.write_bytes(WHOLE[:-1] + b"!")
+        target.write_bytes(toy.whole[:-1] + b"!")
         with pytest.raises(ModelFileMismatch, match="changed"):
             locate.locate("toy")
 
