@@ -1,0 +1,1 @@
+"""The conversation: understand, retrieve, decide, answer with citations."""

@@ -1,0 +1,127 @@
+"""Which sentences of an article answer a question.
+
+A sentence scores by its cosine to the question (standardised within the article, since E5's cosines lie close
+together), by the share of the question's words it holds, by standing in the article's opening, and by bringing the
+kind of thing that was asked for: a duration, a price, a limit, steps. Constants were set on the development
+conversations (`evaluation/development.yaml`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from apps.customer_service.knowledge import Article, CitableSentence, KnowledgeBase
+from core.text.tokens import lexical_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WANTED_BONUS = 1.0
+_STEPS_BONUS = 0.8
+_LEAD_BONUS = 0.6
+_WORDS_WEIGHT = 1.5
+_ELSEWHERE_MALUS = 3.0  # a sentence that names another article sends the reader away
+_NEAR_BEST = 1.0
+_SHORT_CHARACTERS = 12
+MAX_SENTENCES = 3
+MAX_STEPS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A kind of thing asked for: how the question shows it, and how a sentence brings it."""
+
+    asked: re.Pattern[str]
+    brought: re.Pattern[str]
+
+
+_DURATION = (
+    r"\d[^.。]{0,20}(?:second|minute|hour|day|week|month|year)|at once|immediately|instant"
+    r"|\d[^。]{0,8}(?:秒|分钟|小时|天|工作日|周|个月|年)|马上|立即|即时|实时"
+)
+_WISHES = tuple(
+    _Wish(re.compile(asked, re.I), re.compile(brought, re.I))
+    for asked, brought in (
+        (
+            r"how long|how (?:many|soon)[^?]{0,12}(?:day|week|hour)|how soon|\bwhen\b|until when"
+            r"|多久|多长时间|几天|几个工作日|什么时候|何时",
+            _DURATION,
+        ),
+        (
+            r"how much|\bcosts?\b|\bfees?\b|\bcharge[sd]?\b|\bprice|expensive|\bpay for|\bfree\b"
+            r"|多少钱|收费|手续费|费用|免费|要钱|花钱|更贵",
+            r"EUR|\bfree\b|%|\bfees?\b|欧元|免费|％|手续费",
+        ),
+        (
+            r"\blimits?\b|maximum|minimum|\bmax\b|\bmost\b|at most|up to|how (?:many|often)"
+            r"|上限|限额|额度|最多|最高|最低|最少|几次|封顶",
+            r"\d[^.。]*(?:a day|a month|a payment|a year|a calendar)|at most|up to|maximum|minimum|limit"
+            r"|每[天日月笔次年]|最[高低多]|不超过|上限|限额",
+        ),
+        (r"\bwhy\b|\breason|为什么|为啥|原因", r"because|\breason|\blaw\b|therefore|因为|原因|法律|规定|由于"),
+    )
+)
+_ASKS_STEPS = re.compile(
+    r"how (?:do|can|should|would) (?:i|we|you)|how to|where (?:do|can) i|steps|怎么(?!回事|会|样)|如何|怎样|在哪", re.I
+)
+
+
+def choose_sentences(
+    base: KnowledgeBase, article: Article, question: str, *, limit: int = MAX_SENTENCES
+) -> list[CitableSentence]:
+    """The sentences of `article` that answer `question`, in the article's order.
+
+    The article's first sentence, which gives its short answer; the best ones beside it, up to `limit` in all; where the
+    best is a step, all steps of its list up to `MAX_STEPS`. Empty only where the article has nothing to cite.
+    """
+    sentences = base.sentences(article.id)
+    if not sentences:
+        return []
+    scores = sentence_scores(base, article, sentences, question)
+    order = [int(row) for row in np.argsort(-scores, kind="stable")]
+    best = order[0]
+    opening = _opening(sentences)
+    if sentences[best].kind == "step":
+        block = sentences[best].block
+        steps = [row for row, sentence in enumerate(sentences) if sentence.block == block]
+        return [sentences[row] for row in sorted({*opening, *steps[:MAX_STEPS]})]
+    near = [row for row in order if scores[row] >= scores[best] - _NEAR_BEST and sentences[row].kind != "step"]
+    chosen = list(dict.fromkeys([best, *opening, *near]))[: max(limit, 1)]
+    return [sentences[row] for row in sorted(chosen)]
+
+
+def _opening(sentences: list[CitableSentence]) -> list[int]:
+    """The first sentence, and the second where the first is as short as "Yes."."""
+    leads = [row for row, sentence in enumerate(sentences) if sentence.leads]
+    return leads[:2] if leads and len(sentences[leads[0]].text) <= _SHORT_CHARACTERS else leads[:1]
+
+
+def sentence_scores(
+    base: KnowledgeBase, article: Article, sentences: list[CitableSentence], question: str
+) -> np.ndarray:
+    """`(n,)` scores in standard deviations of the cosine."""
+    texts = [f"{sentence.heading}: {sentence.text}" if sentence.heading else sentence.text for sentence in sentences]
+    cosines = base.embedder.encode_passages(texts) @ base.embedder.encode_queries([question])[0]
+    spread = float(cosines.std()) or 1.0
+    wished = [wish for wish in _WISHES if wish.asked.search(question)]
+    asks_steps = bool(_ASKS_STEPS.search(question)) and not wished
+    words = set(lexical_tokens(question))
+    others = {other.title for other in base.articles.values() if other.title != article.title}
+    bonuses = [
+        _WANTED_BONUS * any(wish.brought.search(sentence.text) for wish in wished)
+        + _STEPS_BONUS * (asks_steps and sentence.kind == "step")
+        + _LEAD_BONUS * sentence.leads
+        + _WORDS_WEIGHT * _share(words, lexical_tokens(text))
+        - _ELSEWHERE_MALUS * any(title in sentence.text for title in others)
+        for sentence, text in zip(sentences, texts, strict=True)
+    ]
+    scores: np.ndarray = (cosines - cosines.mean()) / spread + np.array(bonuses)
+    return scores
+
+
+def _share(words: set[str], tokens: Iterable[str]) -> float:
+    return len(words.intersection(tokens)) / len(words) if words else 0.0

@@ -1,0 +1,28 @@
+"""What to do about a question: answer, ask back, say that the knowledge base has no answer.
+
+The coverage verdict decides first. A covered question whose best article is not likely enough is asked back, with the
+likeliest articles to choose from. The floor is where asking back is as cheap as answering, if a wrong answer costs 1,
+asking back `CLARIFY_COST` where the right article is among the three offered, and 1 where it is not.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from apps.customer_service.dialogue.coverage import Coverage
+from apps.customer_service.dialogue.ranking import RankedArticle
+
+Decision = Literal["answer", "clarify", "no_answer", "hand_over", "courtesy"]
+
+CLARIFY_COST = 0.5
+ANSWER_FLOOR = 0.35
+OPTIONS = 3
+
+
+def decide(coverage: Coverage, ranked: list[RankedArticle]) -> Decision:
+    """The decision for one question, given its coverage and the articles that fit, best first."""
+    if not ranked or coverage.verdict == "outside":
+        return "no_answer"
+    if coverage.verdict == "vague" or ranked[0].probability < ANSWER_FLOOR:
+        return "clarify"
+    return "answer"

@@ -1,0 +1,1 @@
+"""Suites, own test conversations and the calibration of the decision."""
