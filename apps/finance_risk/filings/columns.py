@@ -11,6 +11,7 @@ from apps.finance_risk.filings.grid import Cell, Table
 from apps.finance_risk.filings.periods import (
     Kind,
     Period,
+    find_chinese_year_end,
     find_dates,
     find_month_days,
     find_months,
@@ -179,6 +180,8 @@ def _end(heading: _Heading, stub: str, context: HeaderContext) -> tuple[date | N
         dates = find_dates(text)
         if dates:
             return max(dates), None, None
+    if context.kind == "duration" and (chinese := find_chinese_year_end(heading.narrow)):
+        return chinese, None, None
     years = find_years(heading.narrow) or find_years(heading.wide)
     if len(years) == 1:
         for text in (heading.text, stub, context.title):

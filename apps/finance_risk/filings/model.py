@@ -9,7 +9,7 @@ from typing import Literal
 
 from apps.finance_risk.filings.grid import Table
 from apps.finance_risk.filings.periods import Period
-from apps.finance_risk.messages import Message
+from apps.finance_risk.messages import Message, say
 from core.evidence import CellEvidence, RuleEvidence, TextEvidence
 from core.text.spans import Span
 
@@ -23,6 +23,10 @@ class Check:
     identity: str
     holds: bool
     explanation: str
+
+    def title(self, language: str = "en") -> str:
+        """The identity in words."""
+        return say(self.identity).text(language)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ _MONTH_DAYS = (
     re.compile(r"(?<!\d)(?P<m>\d{1,2})\s*月\s*(?P<d>\d{1,2})\s*日"),
 )
 _YEARS = re.compile(rf"(?<![\d,.$/-]){_YEAR}(?![\d,/-]|\.\d)")
+# A Chinese accounting year is the calendar year (Accounting Law of the PRC, art. 11), so these name their last day.
+_CHINESE_YEARS = re.compile(r"(?<!\d)(?P<y>(?:19|20)\d\d)\s*年(?:度|\s*1\s*[-—–至]\s*(?P<m>\d{1,2})\s*月)")
 _CHINESE_DIGITS = str.maketrans("〇零一二三四五六七八九", "00123456789")
 _CHINESE_YEAR = re.compile(r"[二一][〇零一二三四五六七八九]{3}(?=\s*年)")
 
@@ -96,6 +98,16 @@ def find_dates(text: str) -> list[date]:
             if parsed is not None:
                 found.setdefault(parsed, match.start())
     return sorted(found, key=found.__getitem__)
+
+
+def find_chinese_year_end(text: str) -> date | None:
+    """The last day of "2024年度" or "2024年1-9月"; None where `text` names no such period or several."""
+    ends = {
+        in_year(int(match["y"]), month, 31)
+        for match in _CHINESE_YEARS.finditer(text)
+        if 1 <= (month := int(match["m"] or 12)) <= 12
+    }
+    return ends.pop() if len(ends) == 1 else None
 
 
 def find_years(text: str) -> list[int]:
