@@ -6,7 +6,6 @@ until every file has been checked and converted.
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,7 +47,7 @@ def pull_model(name: str, *, force: bool = False, from_hub: bool = False, steps:
         if not source:
             raise ModelNotAvailable(f"'{name}' is not on the hub.", hint=f"Use: trivium models pull {name}")
         return _pull_hub(name, source, origin=f"hf:{source}" if from_hub else entry.digest, force=force, entry=entry)
-    with _disk_full_said_plainly(name), pull_lock(name):
+    with _storage_trouble_said_plainly(name), pull_lock(name):
         if not force and is_pulled(name, entry.digest):
             return model_dir(name)
         parts = models_dir() / f".{name}.parts"
@@ -63,7 +62,7 @@ def pull_model(name: str, *, force: bool = False, from_hub: bool = False, steps:
 
 
 def _pull_hub(name: str, repository: str, *, origin: str, force: bool, entry: CatalogueEntry | None = None) -> Path:
-    with _disk_full_said_plainly(name), pull_lock(name):
+    with _storage_trouble_said_plainly(name), pull_lock(name):
         if not force and is_pulled(name, origin):
             return model_dir(name)
         with new_model_folder(model_dir(name)) as folder:
@@ -145,12 +144,12 @@ def _check_file(path: Path, file: ModelFile, name: str) -> None:
 
 
 @contextmanager
-def _disk_full_said_plainly(name: str) -> Iterator[None]:
-    """Turns "no space left" and "not permitted", wherever they strike, into an error of ours."""
+def _storage_trouble_said_plainly(name: str) -> Iterator[None]:
+    """Turns a full disk, a missing permission and their like, wherever they strike, into an error of ours."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.strerror is None:  # not from the file system
             raise
         raise ModelNotAvailable(
             f"'{name}' could not be stored in '{models_dir()}': {error.strerror}.",

