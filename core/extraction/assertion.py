@@ -26,7 +26,9 @@ from core.extraction.tokens import Token, normalise, tokenise
 from core.text.sentences import split_sentences
 from core.text.spans import Span
 
-Says = Literal["absent", "uncertain", "present", "family", "patient", "historical", "hypothetical", "nothing", "stop", "clause"]
+Says = Literal[
+    "absent", "uncertain", "present", "family", "patient", "historical", "hypothetical", "nothing", "stop", "clause"
+]
 Reach = Literal["forward", "backward", "both", "none"]
 Commas = Literal["pass", "stop", "lists"]
 Status = Literal["present", "absent", "uncertain", "family", "historical", "hypothetical"]
@@ -249,7 +251,11 @@ def _rule(entry: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Rul
     unknown = set(entry) - {"id", "says", "reach", "phrases", "window", "commas"}
     known = (("says", get_args(Says)), ("reach", get_args(Reach)), ("commas", get_args(Commas)))
     texts = (entry.get("id"), *entry.get("phrases", ()))  # unquoted, YAML reads `no` and `yes` as truth values
-    if unknown or not all(isinstance(text, str) for text in texts) or any(entry.get(key, values[0]) not in values for key, values in known):
+    if (
+        unknown
+        or not all(isinstance(text, str) for text in texts)
+        or any(entry.get(key, values[0]) not in values for key, values in known)
+    ):
         raise InternalError(f"The assertion rule {dict(entry)} is not understood.")
     phrases = [phrase for pattern in entry.get("phrases", ()) for phrase in _expand(str(pattern), classes)]
     if not phrases:

@@ -83,7 +83,11 @@ class TermDictionary:
                 if entry:
                     best = (TermMatch(span, entry[1], entry[2]), index + 1)
             index += 1
-            while index < len(tokens) and tokens[index].text in self._passed_over and tokens[index].norm not in node.children:
+            while (
+                index < len(tokens)
+                and tokens[index].text in self._passed_over
+                and tokens[index].norm not in node.children
+            ):
                 index += 1
             node = node.children.get(tokens[index].norm) if index < len(tokens) else None
         return best
