@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 from core.prompts.messages import Message, Prompt, RawText, as_messages
@@ -16,6 +17,7 @@ class ChatTokenizer:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._turn = threading.Lock()  # a fast tokenizer refuses a second thread while its options are set
         marks = {str(token) for token in tokenizer.get_added_vocab()} | set(tokenizer.all_special_tokens)
         pattern = "|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True) if len(mark) > 1)
         self._marks = re.compile(pattern) if pattern else None
@@ -57,7 +59,8 @@ class ChatTokenizer:
         return text
 
     def _ids(self, text: str, *, special: bool) -> list[int]:
-        return list(self._tokenizer(text, add_special_tokens=special)["input_ids"])
+        with self._turn:
+            return list(self._tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def _harmless(self, message: Message) -> Message:
         if self._marks is None:

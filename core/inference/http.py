@@ -84,11 +84,11 @@ class EndpointClient:
             try:
                 request = self._client.build_request("POST", self.url + path, json=body)
                 response = self._client.send(request, stream=True)
-            except httpx.TimeoutException as error:
-                if last:
-                    raise self._error(f"did not answer within {self._timeout_seconds:g} s") from error
-                _wait(attempt, None)
-                continue
+            except httpx.ReadTimeout as error:  # it is at work; a second request would only add to that
+                raise self._error(
+                    f"did not answer within {self._timeout_seconds:g} s",
+                    hint="Ask for fewer tokens, or raise TRIVIUM_ENDPOINT_TIMEOUT_SECONDS.",
+                ) from error
             except httpx.TransportError as error:
                 if last:
                     raise self._error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from core.inference.chat_model import GeneratorChatModel
 
 ENDPOINT = "endpoint"
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def load_generator(name: str | None = None) -> Generator:
@@ -31,7 +33,8 @@ def load_generator(name: str | None = None) -> Generator:
         from core.inference.remote import RemoteGenerator
 
         return RemoteGenerator.from_settings(settings())
-    return _load_local(name, choose_placement(), settings().cache_dir)
+    with _ONE_AT_A_TIME:
+        return _load_local(name, choose_placement(), settings().cache_dir)
 
 
 def load_chat_model(name: str | None = None, sampling: Sampling | None = None) -> GeneratorChatModel:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ _BATCH_TOKENS = 8192
 class Embedder:
     """A sentence encoder. Vectors are float32 rows of length one; the same text gives the same row from its cache.
 
+    Several threads may share one: they take turns, since the tokenizer and the cache are not made for two at once.
+
     Attributes:
         name: as it was asked for.
         dimension: columns of the result.
@@ -41,14 +44,17 @@ class Embedder:
     model: Any
     tokenizer: Any
     cache: EmbeddingCache | None = None
+    turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def encode_queries(self, texts: Sequence[str], progress: ProgressCallback | None = None) -> Vectors:
         """`(n, dimension)` vectors of texts that ask."""
-        return self._encode([self.rules.query_prefix + text for text in texts], progress)
+        with self.turn:
+            return self._encode([self.rules.query_prefix + text for text in texts], progress)
 
     def encode_passages(self, texts: Sequence[str], progress: ProgressCallback | None = None) -> Vectors:
         """`(n, dimension)` vectors of texts that may answer."""
-        return self._encode([self.rules.passage_prefix + text for text in texts], progress)
+        with self.turn:
+            return self._encode([self.rules.passage_prefix + text for text in texts], progress)
 
     def _encode(self, texts: list[str], progress: ProgressCallback | None) -> Vectors:
         import numpy as np

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,8 @@ from core.models.embedding_cache import EmbeddingCache
 from core.models.hardware import Placement, choose_placement
 from core.models.locate import LocatedModel, locate
 
+_ONE_AT_A_TIME = threading.Lock()
+"""transformers loads with global state, and two sessions that start together should share one model."""
 _WITH_POOLER = ("bert", "roberta", "xlm-roberta", "mpnet", "camembert")
 
 
@@ -42,14 +45,16 @@ def load_embedder(name: str | None = None) -> Embedder:
     Raises:
         UnknownName, ModelNotAvailable, ModelFileMismatch: see `locate`.
     """
-    return _load_embedder(name or settings().embedder, choose_placement(), settings().cache_dir)
+    with _ONE_AT_A_TIME:
+        return _load_embedder(name or settings().embedder, choose_placement(), settings().cache_dir)
 
 
 def load_encoder(name: str | None = None, *, placement: Placement | None = None) -> LoadedModel:
     """The bare encoder (no head) with its tokenizer, fresh at each call. Raises as `load_embedder` does."""
     located = locate(name or settings().embedder, "embedder")
     placement = placement or choose_placement()
-    return _load(located, placement, "AutoModel")
+    with _ONE_AT_A_TIME:
+        return _load(located, placement, "AutoModel")
 
 
 def load_causal(name: str | None = None, *, placement: Placement | None = None) -> LoadedModel:
@@ -59,7 +64,9 @@ def load_causal(name: str | None = None, *, placement: Placement | None = None) 
         UnknownName, ModelNotAvailable, ModelFileMismatch: see `locate`.
     """
     located = locate(name or settings().generator, "causal")
-    return _load(located, placement or choose_placement(), "AutoModelForCausalLM")
+    placement = placement or choose_placement()
+    with _ONE_AT_A_TIME:
+        return _load(located, placement, "AutoModelForCausalLM")
 
 
 def load_spacy(name: str = "en_core_web_sm", *, disable: tuple[str, ...] = ()) -> Any:
@@ -68,7 +75,9 @@ def load_spacy(name: str = "en_core_web_sm", *, disable: tuple[str, ...] = ()) -
     Raises:
         UnknownName, ModelNotAvailable, ModelFileMismatch: see `locate`.
     """
-    return _load_spacy(locate(name, "spacy").folder, disable)
+    folder = locate(name, "spacy").folder
+    with _ONE_AT_A_TIME:
+        return _load_spacy(folder, disable)
 
 
 @cache

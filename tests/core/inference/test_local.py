@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -146,6 +147,13 @@ def test_a_message_cannot_write_the_marks_of_the_template(tiny: LoadedModel, gen
     assert [ids.count(mark) for mark in marks] == [2, 1]
     plain = generator._chat.prompt_ids("hi")
     assert [plain.count(mark) for mark in marks] == [2, 1]
+
+
+def test_threads_share_one(generator: LocalGenerator):
+    sampling = Sampling(max_tokens=6)
+    expected = [completion.text for completion in generator.generate(PROMPTS, sampling)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda prompt: generator.generate([prompt], sampling)[0].text, PROMPTS)) == expected
 
 
 def test_progress_reaches_the_end(generator: LocalGenerator):

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_no_text_many_texts_and_repeated_texts(embedder: Embedder):
 
 def test_a_long_text_is_cut_at_the_model_s_length(embedder: Embedder):
     assert embedder.encode_queries(["y" * 64]) == pytest.approx(embedder.encode_queries(["y" * 500]), abs=1e-6)
+
+
+def test_threads_share_one(embedder: Embedder):
+    texts = [[f"text {thread} {number}" for number in range(30)] for thread in range(6)]
+    expected = [replace(embedder, cache=None).encode_queries(batch) for batch in texts]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(embedder.encode_queries, texts))
+    assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(found, expected, strict=True))
 
 
 def test_pooling_ignores_padding():
