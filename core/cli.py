@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from core import __version__
 from core.errors import TriviumError
-from core.products import Command, load_products
+from core.products import Command, try_products
 
 
 def core_commands() -> tuple[Command, ...]:
@@ -34,7 +34,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"trivium {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    product_commands = [command for product in load_products() for command in product.commands]
+    products, errors = try_products()
+    for error in errors:
+        print(f"warning: {error}", file=sys.stderr)
+    product_commands = [command for product in products for command in product.commands]
     for command in (*product_commands, *core_commands()):
         subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
         command.configure(subparser)

@@ -121,9 +121,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        temporary.chmod(ordinary_mode())  # mkstemp makes files for the owner alone; a report is for its readers
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def ordinary_mode() -> int:
+    """The permissions the user's umask gives a new file."""
+    mask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,19 +57,23 @@ class Product:
 
 def load_products() -> tuple[Product, ...]:
     """All installed products, by name. Raises `ConfigError` for an entry point that cannot be loaded."""
-    found = [_load(entry) for entry in entry_points(group=ENTRY_POINT_GROUP)]
-    return tuple(sorted(found, key=lambda product: product.name))
+    products, errors = try_products()
+    if errors:
+        raise errors[0]
+    return products
 
 
-def _load(entry: EntryPoint) -> Product:
-    try:
-        product: Product = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"The product '{entry.name}' ({entry.value}) cannot be loaded: {error}.",
-            hint="Install it again, or uninstall the package that declares it.",
-        ) from error
-    return product
+def try_products() -> tuple[tuple[Product, ...], tuple[ConfigError, ...]]:
+    """The products that load, by name, and an error for each that does not: one broken product must not stop others."""
+    products: list[Product] = []
+    errors: list[ConfigError] = []
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            products.append(entry.load())
+        except (ImportError, AttributeError) as error:
+            message = f"The product '{entry.name}' ({entry.value}) cannot be loaded: {error}."
+            errors.append(ConfigError(message, hint="Install it again, or uninstall the package that declares it."))
+    return tuple(sorted(products, key=lambda product: product.name)), tuple(errors)
 
 
 def find_product(name: str) -> Product:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from core.files import ordinary_mode
 
 
 @contextmanager
@@ -29,8 +30,7 @@ def new_model_folder(target: Path) -> Iterator[Path]:
 
 def make_readable(folder: Path) -> None:
     """Give files the permissions the user's umask allows: a cache may be shared, and temporary files are private."""
-    umask = os.umask(0)
-    os.umask(umask)
+    mode = ordinary_mode()
     for path in folder.rglob("*"):
         if path.is_file():
-            path.chmod(0o666 & ~umask)
+            path.chmod(mode)

@@ -63,6 +63,12 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_rest(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_written_file_has_the_permissions_of_any_other(tmp_path: Path):
+    (tmp_path / "plain").touch()
+    write_atomic(tmp_path / "atomic", "x")
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_sha256_of_a_known_content(tmp_path: Path):
     write_atomic(tmp_path / "abc", b"abc")
     assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -24,3 +24,11 @@ def test_a_product_that_cannot_be_loaded_is_named(monkeypatch):
     monkeypatch.setattr("core.products.entry_points", lambda group: [broken])
     with pytest.raises(ConfigError, match="'broken'"):
         load_products()
+
+
+def test_a_broken_product_does_not_take_the_command_line_with_it(monkeypatch, run_cli):
+    broken = EntryPoint("broken", "no_such_package.product:product", "trivium.products")
+    monkeypatch.setattr("core.products.entry_points", lambda group: [broken])
+    code, out, err = run_cli("config", "--defaults")
+    assert code == 0 and "max_upload_mb" in out
+    assert "warning: The product 'broken'" in err
