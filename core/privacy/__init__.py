@@ -1,7 +1,7 @@
 """Personal data found and masked before anything is stored; instructions hidden in text found before they matter."""
 
 from core.privacy.injection import Injection, find_injections, without_injections
-from core.privacy.personal_data import Masked, PersonalData, find_personal_data, mask
+from core.privacy.personal_data import Masked, PersonalData, find_personal_data, mask, without_masks
 
 __all__ = [
     "Injection",
@@ -11,4 +11,5 @@ __all__ = [
     "find_personal_data",
     "mask",
     "without_injections",
+    "without_masks",
 ]

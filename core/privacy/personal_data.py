@@ -52,6 +52,8 @@ _CHINESE_NAME = re.compile(
 )
 _MOBILE_CHINA = re.compile(r"(?:\+?86|0086)?1[3-9]\d{9}")
 
+_MARK = re.compile(r"\[(?:EMAIL|SECRET|IBAN|IDENTITY_NUMBER|CARD_NUMBER|PHONE|NUMBER|NAME)\]")
+
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CHECK = "10X98765432"
 
@@ -75,6 +77,11 @@ def mask(text: str) -> Masked:
         pieces += [text[position : item.span.start], f"[{item.kind.upper()}]"]
         position = item.span.end
     return Masked("".join([*pieces, text[position:]]), tuple(found))
+
+
+def without_masks(text: str) -> str:
+    """A masked text without its `[KIND]` marks, for a search that they would only mislead."""
+    return " ".join(_MARK.sub(" ", text).split())
 
 
 def luhn_valid(digits: str) -> bool:

@@ -7,12 +7,9 @@ asking back `CLARIFY_COST` where the right article is among the three offered, a
 
 from __future__ import annotations
 
-from typing import Literal
-
 from apps.customer_service.dialogue.coverage import Coverage
 from apps.customer_service.dialogue.ranking import RankedArticle
-
-Decision = Literal["answer", "clarify", "no_answer", "hand_over", "courtesy"]
+from apps.customer_service.dialogue.records import Decision
 
 CLARIFY_COST = 0.5
 ANSWER_FLOOR = 0.35

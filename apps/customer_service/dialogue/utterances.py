@@ -13,8 +13,9 @@ from core.text import Language, split_sentences
 
 _COURTESIES = re.compile(
     r"\b(?:hello|hi|hey|good (?:morning|afternoon|evening|day)|thanks|thank you|many|very much|so much|a lot|cheers|"
-    r"great|perfect|ok|okay|alright|bye|goodbye|see you|that['’]?s all|that (?:is|was|will be) all|(?:this|that|it) helped|"
-    r"that['’]?s (?:helpful|everything)|that was (?:helpful|everything)|nothing else|no|there|again|all clear|got it|"
+    r"great|perfect|ok|okay|alright|bye|goodbye|see you|that['’]?s all|that (?:is|was|will be) all|"
+    r"(?:this|that|it) helped|that['’]?s (?:helpful|everything)|that was (?:helpful|everything)|nothing else|no|there|"
+    r"again|all clear|got it|"
     r"you too|have a nice day|for your help|for the help)\b"
     r"|你好|您好|嗨|哈喽|早上好|上午好|下午好|晚上好|早安|晚安|谢谢|多谢|感谢|辛苦|再见|拜拜|好的|好吧|明白了?|知道了|清楚了|"
     r"没有别的|没别的|没有了|没了|就这些|就这样|可以了|[你您啊哈哦嗯啦呀了吧]",
@@ -24,7 +25,8 @@ _WANTS_PERSON = re.compile(
     r"\b(?:talk|speak|chat|connect|transfer|put|pass|switch)\b[^.?!]{0,20}\b(?:to|with|through)\b[^.?!]{0,20}"
     r"\b(?:human|person|agent|someone|somebody|representative|operator|advis[eo]r|colleague|staff|employee|manager)\b"
     r"|\b(?:get|need|want|find|give|have|like)(?: me| us)? (?:a |an |some |the |to )?"
-    r"(?:real |live |human |actual |proper )*(?:human|person|agent|representative|operator|advis[eo]r|human being)\b(?!['’]s)"
+    r"(?:real |live |human |actual |proper )*"
+    r"(?:human|person|agent|representative|operator|advis[eo]r|human being)\b(?!['’]s)"
     r"|\b(?:real|live|actual|human) (?:person|human|agent|being|operator|support)\b"
     r"|\b(?:someone|somebody|anyone|a person|an agent)\b[^.?!]{0,25}\b(?:call|ring|phone|contact) me\b"
     r"|\bcall me back\b",
@@ -75,16 +77,15 @@ _CHANGES_SUBJECT = re.compile(
     r"|换个|另一个问题|别的问题|还想问|再问|顺便",
     re.I,
 )
-_FUNCTION_WORDS = frozenset(
-    """
+_FUNCTION_WORDS_TEXT = """
     a an the i me my we our you your he she they them it its it's this that that's these those there one ones then and
     but so or also to of for in on at by with from as is are was were be been am i'm do does did can could will would
     shall should may might must have has had get got how what what's when where which why who much many long soon often
     far old take takes cost costs pay paid charge charges charged fee fees price free limit limits maximum minimum max
     min most least need needed any some if not no yes ok okay please about more than up out day days week time times
     possible allowed happen happens work works use used mean means else still now just too abroad
-    """.split()
-)
+"""
+_FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
 
 
 def is_courtesy(text: str) -> bool:

@@ -36,15 +36,14 @@ from core.text import Language
 
 _SAMPLE = 1500
 _OTHER_SAMPLE = 600
-_BANKING_TOPICS = frozenset(
-    """
+_BANKING_TOPICS_TEXT = """
     transfer transactions balance freeze_account pay_bill bill_balance bill_due interest_rate routing min_payment
     order_checks pin_change report_fraud account_blocked spending_history damaged_card report_lost_card
     replacement_card_duration expiration_date card_declined international_fees application_status credit_limit
     new_card credit_limit_change international_visa travel_notification exchange_rate cancel rewards_balance
     redeem_rewards improve_credit_score credit_score apr
-    """.split()
-)
+"""
+_BANKING_TOPICS = frozenset(_BANKING_TOPICS_TEXT.split())
 
 
 def main() -> None:

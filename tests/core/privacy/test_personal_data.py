@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.privacy import find_personal_data, mask
+from core.privacy import find_personal_data, mask, without_masks
 from core.privacy.personal_data import chinese_id_valid, luhn_valid
 
 
@@ -79,3 +79,8 @@ def test_hostile_length_is_handled_quickly() -> None:
     mask("a@" * 20_000)
     mask("DE89 " * 10_000)
     mask("pin is " * 10_000)
+
+
+def test_marks_are_dropped_for_searching_and_nothing_else() -> None:
+    masked = mask("My card 4111 1111 1111 1111 [see below] is broken").text
+    assert without_masks(masked) == "My card [see below] is broken"

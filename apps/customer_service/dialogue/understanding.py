@@ -1,0 +1,107 @@
+"""From what was said to what is searched: parts, follow-ups completed from the conversation, and a decision for each.
+
+A follow-up is completed by the title of the article the conversation is about: "and how long does it take?" after an
+answer on spare cards is searched as "Order a spare card: and how long does it take?". It counts as one where its form
+says so (a link, a pronoun, nothing but function words) or where it is too vague by itself; not where it announces a
+new subject, and not where it names something that the knowledge base clearly does not cover.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.customer_service.dialogue import utterances
+from apps.customer_service.dialogue.coverage import Coverage
+from apps.customer_service.dialogue.decision import decide
+from apps.customer_service.dialogue.desk import Desk
+from apps.customer_service.dialogue.ranking import RankedArticle, rank_articles
+from apps.customer_service.dialogue.records import FoundArticle, Part
+from core.text import Language
+
+CLEARLY_OUTSIDE = 0.9
+SAME_TOPIC_PREFERENCE = 1.0
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the conversation is about: a topic, and the title of its article in the language now spoken."""
+
+    topic: str
+    title: str
+
+
+def read_parts(desk: Desk, said: str, language: Language, context: Context | None) -> list[Part]:
+    """The questions in `said`, each searched and decided. At least one.
+
+    Several questions are taken apart only where each of them can be dealt with by itself: answered, or clearly outside.
+    """
+    whole = read_part(desk, said, language, context)
+    pieces = utterances.split_questions(said)
+    if len(pieces) < 2 or whole.decision == "clarify":
+        return [whole]
+    parts: list[Part] = []
+    for piece in pieces:
+        previous = _context_after(parts, context)
+        parts.append(read_part(desk, piece, language, previous))
+    if not any(part.decision == "answer" for part in parts) or not all(map(_settled, parts)):
+        return [whole]
+    return parts
+
+
+def read_part(desk: Desk, asked: str, language: Language, context: Context | None) -> Part:
+    """One question: completed, searched, decided."""
+    query = complete(desk, asked, language, context)
+    preferred = context.topic if context is not None and query != asked else None
+    ranked = rank_articles(
+        desk.base, desk.topics, query, language, preferred_topic=preferred, preference=SAME_TOPIC_PREFERENCE
+    )
+    coverage = _judge(desk, query, language, ranked)
+    return Part(
+        asked=asked,
+        query=query,
+        decision=decide(coverage, ranked),
+        verdict=coverage.verdict,
+        coverage={"covered": coverage.covered, "outside": coverage.outside, "vague": coverage.vague},
+        found=tuple(_found(item) for item in ranked[:_SHOWN]),
+    )
+
+
+def complete(desk: Desk, asked: str, language: Language, context: Context | None) -> str:
+    """`asked` as it must be searched: with the subject of the conversation where it goes on from it."""
+    if context is None or utterances.changes_subject(asked):
+        return asked
+    alone = _judge(desk, asked, language, rank_articles(desk.base, desk.topics, asked, language))
+    if alone.outside >= CLEARLY_OUTSIDE and utterances.content_words(asked):
+        return asked
+    if utterances.leans_on_context(asked) or alone.verdict == "vague":
+        return f"{context.title}{'：' if language == 'zh' else ': '}{asked}"
+    return asked
+
+
+def _judge(desk: Desk, query: str, language: Language, ranked: list[RankedArticle]) -> Coverage:
+    best = max((item.hit.score for item in ranked), default=0.0)
+    return desk.coverage.judge(query, language, best)
+
+
+def _settled(part: Part) -> bool:
+    return part.decision == "answer" or part.coverage["outside"] >= CLEARLY_OUTSIDE
+
+
+def _context_after(parts: list[Part], context: Context | None) -> Context | None:
+    if parts and parts[-1].decision == "answer":
+        return Context(parts[-1].found[0].topic, parts[-1].found[0].title)
+    return context
+
+
+def _found(item: RankedArticle) -> FoundArticle:
+    return FoundArticle(
+        article_id=item.article.id,
+        title=item.article.title,
+        topic=item.article.topic,
+        lexical=item.hit.lexical,
+        dense=item.hit.dense,
+        fused=item.hit.score,
+        topic_probability=item.topic_probability,
+        probability=item.probability,
+    )
