@@ -24,6 +24,38 @@ class Embedder(Protocol):
     def encode_passages(self, texts: list[str], progress: ProgressCallback | None = None) -> np.ndarray: ...
 
 
+PROBE_TEXTS = (
+    "Where is my card?",
+    "The train leaves at nine in the morning.",
+    "Blood pressure should be measured while sitting.",
+    "The company reported a loss for the third quarter.",
+    "Add the flour and stir until it is smooth.",
+    "The bridge was closed because of strong wind.",
+    "She plays the violin in a small orchestra.",
+    "Please keep your receipt until the parcel arrives.",
+    "我的卡在哪里？",
+    "火车早上九点出发。",
+    "量血压时应该坐着。",
+    "公司第三季度出现亏损。",
+    "加入面粉，搅拌到没有颗粒。",
+    "因为大风，大桥暂时关闭。",
+    "她在一个小乐团拉小提琴。",
+    "包裹寄到之前请保留收据。",
+)
+"""Eight unrelated sentences in each language, by which an embedder is measured and recognised."""
+
+_LEAST_SPREAD = 0.01
+
+
+def measure_spread(embedder: Embedder) -> float:
+    """One minus the mean cosine of unrelated texts: the range in which this embedder's cosines say something."""
+    import numpy as np
+
+    vectors = embedder.encode_passages(list(PROBE_TEXTS))
+    cosines = (vectors @ vectors.T)[np.triu_indices(len(PROBE_TEXTS), k=1)]
+    return max(_LEAST_SPREAD, 1.0 - float(cosines.mean()))
+
+
 class DenseIndex:
     """A flat faiss index: exact, and fast into the hundred thousands. It holds the only copy of the vectors."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from core.errors import InputError
 from core.retrieval import storage
 from core.retrieval.chunking import Chunking
-from core.retrieval.dense import Embedder
+from core.retrieval.dense import PROBE_TEXTS, Embedder, measure_spread
 from core.retrieval.fusion import Fusion
 from core.retrieval.passages import Hit, Passage
 from core.retrieval.snapshot import Snapshot, assemble, content_hash, revise
@@ -30,9 +30,8 @@ _FUSION = Fusion()
 _CANDIDATES = 200
 """Rows of the dense side, and passages of the lexical side, that are fused; at least 20 for each hit asked for."""
 
-_PROBE_TEXT = "Where is my card? 我的卡在哪里？"
 _PROBE_COSINE = 0.99
-"""What the probe's vector must agree to. The default embedder's in bfloat16 and float32 agree to 0.9999."""
+"""To what the first probe text's vector must agree with the stored one; bfloat16 and float32 agree to 0.9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,7 @@ class HybridIndex:
         self.chunking = chunking
         self.fusion = fusion
         self._generation = ""
+        self._spread = 0.0  # of the embedder; measured at the first update, stored with the index
         self._snapshot = assemble({}, (), np.zeros((0, embedder.dimension), dtype=np.float32))
 
     @classmethod
@@ -208,7 +208,8 @@ class HybridIndex:
         runs = np.cumsum([0, *(stops - starts)[:-1]])
         rows = np.concatenate([np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)])
         cosines = snapshot.dense.vectors[rows] @ vector  # (rows,)
-        scores = self.fusion.scores(lexical[candidates], self.fusion.pool(cosines, runs))
+        pooled = self.fusion.pool(cosines, runs, self._spread)
+        scores = self.fusion.scores(lexical[candidates], pooled, self._spread)
         word_rank = {int(passage): rank for rank, passage in enumerate(by_words, start=1)}
         meaning_rank = {int(passage): rank for rank, passage in enumerate(by_meaning, start=1)}
         hits = []
@@ -240,8 +241,10 @@ class HybridIndex:
             self._reload()
             snapshot, changes = self._revised(wanted, remove, progress)
             if snapshot is not self._snapshot:
-                name, probe = self.embedder.name, self._probe()
-                self._generation = storage.save_snapshot(self.path, snapshot, embedder=name, probe=probe).generation
+                manifest = storage.save_snapshot(
+                    self.path, snapshot, embedder=self.embedder.name, probe=self._probe(), spread=self._spread
+                )
+                self._generation = manifest.generation
                 self._snapshot = snapshot
         return changes
 
@@ -257,6 +260,7 @@ class HybridIndex:
         same = tuple(name for name in old.documents if name in hashes and name not in updated)
         if not (added or updated or removed):
             return old, Changes((), (), (), same, 0)
+        self._spread = self._spread or measure_spread(self.embedder)
         documents = {name: digest for name, digest in old.documents.items() if not remove(name)} | hashes
         changed = {name: wanted[name] for name in (*added, *updated)}
         snapshot, embedded = revise(old, documents, changed, self.chunking, self.embedder, progress)
@@ -269,6 +273,7 @@ class HybridIndex:
         if manifest is None or manifest.generation == self._generation:
             return
         self._check_embedder(manifest)
+        self._spread = manifest.spread
         self._snapshot = storage.load_snapshot(self.path, manifest)
         self._generation = manifest.generation
 
@@ -285,7 +290,7 @@ class HybridIndex:
             raise InputError(f"{told}, but that embedder's weights have changed since.", hint=hint)
 
     def _probe(self) -> list[float]:
-        return [float(value) for value in self.embedder.encode_passages([_PROBE_TEXT])[0]]
+        return [float(value) for value in self.embedder.encode_passages([PROBE_TEXTS[0]])[0]]
 
 
 def _by_id(documents: Iterable[Document]) -> dict[str, Document]:

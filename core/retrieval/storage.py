@@ -34,20 +34,23 @@ from core.text.tokens import TOKENS_VERSION
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 _MANIFEST = "manifest.json"
 _PREFIX = "generation-"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is in force. `probe` is the vector of a fixed text, by which another embedder of the same name is told."""
+    """What is in force. `probe` is the vector of a fixed text, by which another embedder of the same name is
+    told; `spread` is that of the embedder (`core.retrieval.dense.measure_spread`).
+    """
 
     format: int
     generation: str
     embedder: str
     dimension: int
     probe: list[float]
+    spread: float
     tokens_version: int
     documents: dict[str, str]
     sha256: dict[str, str]
@@ -96,7 +99,7 @@ def load_snapshot(folder: Path, manifest: Manifest) -> Snapshot:
     return Snapshot(manifest.documents, passages, row_offsets(passages), DenseIndex(vectors), lexical)
 
 
-def save_snapshot(folder: Path, snapshot: Snapshot, *, embedder: str, probe: list[float]) -> Manifest:
+def save_snapshot(folder: Path, snapshot: Snapshot, *, embedder: str, probe: list[float], spread: float) -> Manifest:
     """Write `snapshot` as a new generation, put it in force, and drop the earlier ones."""
     import numpy as np
 
@@ -117,6 +120,7 @@ def save_snapshot(folder: Path, snapshot: Snapshot, *, embedder: str, probe: lis
             embedder=embedder,
             dimension=int(vectors.shape[1]),
             probe=probe,
+            spread=spread,
             tokens_version=TOKENS_VERSION,
             documents=dict(snapshot.documents),
             sha256={path.relative_to(place).as_posix(): sha256_of(path) for path in files},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml.ElementTree
@@ -13,10 +14,13 @@ from core.errors import FileTooLarge, UnreadableFile
 from core.files import MEBIBYTE
 
 MAX_UNPACKED_BYTES = 256 * MEBIBYTE
-MAX_RATIO = 200
-"""Sheets of one repeated row pack to about 1 : 60, an archive made to overwhelm its reader to about 1 : 1000."""
+MAX_TREE_BYTES = 64 * MEBIBYTE
+"""Of a part that is read as a tree, which takes about 14 times its size in memory."""
+MAX_RATIO = 100
+"""A sheet of 60,000 equal rows packs 1 : 15, an archive made to overwhelm its reader about 1 : 1000."""
 _RATIO_COUNTS_FROM_BYTES = 8 * MEBIBYTE
 _MAX_MEMBERS = 10_000
+_DOCUMENT_TYPE = tuple("<!DOCTYPE".encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
 _OLE = b"\xd0\xcf\x11\xe0"
 
 
@@ -24,6 +28,7 @@ def open_office(data: bytes, name: str, main_part: str) -> zipfile.ZipFile:
     """The archive, with its main part there and its unpacked size checked.
 
     Sizes come from the archive's directory; reading a member never gives more than its directory entry says.
+    Every XML part is free of document type declarations, and so of entities.
 
     Raises:
         UnreadableFile: no such archive, encrypted, or without `main_part`.
@@ -54,15 +59,40 @@ def open_office(data: bytes, name: str, main_part: str) -> zipfile.ZipFile:
         raise UnreadableFile(f"'{name}' is encrypted.", hint="Save a copy without a password.")
     if main_part not in archive.namelist():
         raise UnreadableFile(f"'{name}' lacks '{main_part}': it is another kind of archive.", hint="Check the file.")
+    for member in members:
+        if member.filename.endswith((".xml", ".rels")):
+            _refuse_document_type(archive, member, name)
     return archive
 
 
+def _refuse_document_type(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> None:
+    """Refuse a document type declaration, where entities are defined: the Open Packaging Conventions forbid it."""
+    tail = b""
+    try:
+        with archive.open(member) as stream:
+            while block := stream.read(MEBIBYTE):
+                if any(mark in tail + block for mark in _DOCUMENT_TYPE):
+                    raise UnreadableFile(
+                        f"'{member.filename}' of '{name}' declares a document type, which Office files never do.",
+                        hint="Do not trust this file; ask for it to be saved again.",
+                    )
+                tail = block[-64:]
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        raise UnreadableFile(f"'{member.filename}' of '{name}' is broken.", hint="Save the file again.") from error
+
+
 def read_xml(archive: zipfile.ZipFile, part: str, name: str) -> Element | None:
-    """The XML of a part, None where there is no such part. Document type declarations, hence entities, are refused."""
+    """The XML of a part, None where there is no such part."""
     if part not in archive.namelist():
         return None
+    size_bytes = archive.getinfo(part).file_size
+    if size_bytes > MAX_TREE_BYTES:
+        limit = f"the limit is {MAX_TREE_BYTES / MEBIBYTE:.0f} MiB"
+        raise FileTooLarge(
+            f"'{part}' of '{name}' has {size_bytes / MEBIBYTE:.0f} MiB, {limit}.", hint="Split the file."
+        )
     try:
         root: Element = defusedxml.ElementTree.fromstring(archive.read(part), forbid_dtd=True)
-    except (ParseError, DefusedXmlException, zipfile.BadZipFile, zipfile.zlib.error, EOFError, ValueError) as error:  # type: ignore[attr-defined]
-        raise UnreadableFile(f"'{part}' of '{name}' is broken or not allowed XML.", hint="Save it again.") from error
+    except (ParseError, DefusedXmlException, zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        raise UnreadableFile(f"'{part}' of '{name}' is not valid XML.", hint="Save it again.") from error
     return root
