@@ -36,6 +36,7 @@ _SUPERSEDED = re.compile(
     r"|调整前|重述前|母公司",
     re.IGNORECASE,
 )
+_LATE_END_MONTH = 3
 _THIS_END = re.compile(r"期末|年末|本年末|current (year|period)", re.IGNORECASE)
 _LAST_END = re.compile(r"期初|年初|上年(年)?末|上期期?末|prior (year|period)", re.IGNORECASE)
 _THIS_YEAR = re.compile(r"本期|本年|current (year|period)", re.IGNORECASE)
@@ -180,8 +181,10 @@ def _end(heading: _Heading, stub: str, context: HeaderContext) -> tuple[date | N
         dates = find_dates(text)
         if dates:
             return max(dates), None, None
-    if context.kind == "duration" and (chinese := find_chinese_year_end(heading.narrow)):
-        return chinese, None, None
+    if context.kind == "duration":
+        chinese = find_chinese_year_end(heading.narrow) or find_chinese_year_end(heading.wide)
+        if chinese is not None:
+            return chinese, None, None
     years = find_years(heading.narrow) or find_years(heading.wide)
     if len(years) == 1:
         for text in (heading.text, stub, context.title):
@@ -239,11 +242,13 @@ def _with_cover_year(columns: list[Column], headings: list[_Heading], context: H
     The latest year is the cover's. Earlier years get the same month and day only where that is a month's end: a year of
     52 or 53 weeks ends on another day each time, and then only the year is known.
     """
-    years = [c.period.fiscal_year for c in columns if c.period and c.period.end is None and c.period.fiscal_year]
-    if not years or context.period_end is None or not context.annual:
+    periods = [column.period for column in columns if column.period is not None]
+    years = [period.fiscal_year for period in periods if period.end is None and period.fiscal_year]
+    if not years or len(years) < len(periods) or context.period_end is None or not context.annual:
         return columns
     latest, cover = max(years), context.period_end
-    if abs(latest - cover.year) > 1:
+    # "Fiscal 2024" may end early in 2025: years that end by March are often named after the one they mostly lie in.
+    if latest != cover.year and not (latest == cover.year - 1 and cover.month <= _LATE_END_MONTH):
         return columns
     dated: list[Column] = []
     for column in columns:

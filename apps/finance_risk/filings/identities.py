@@ -115,7 +115,7 @@ def check_facts(facts: list[Fact], *, gross_profit_is_direct: bool = True) -> li
         gross_profit_is_direct: no other row of figures stands between cost of sales and gross profit; where one does,
             their difference may be lawful and is not held against them.
     """
-    checks: dict[int, list[Check]] = {id(fact): [] for fact in facts}
+    checks: dict[int, list[Check]] = {id(fact): list(fact.checks) for fact in facts}
     broken: list[tuple[Check, list[Fact]]] = []
     for period in {fact.period.key: None for fact in facts}:
         book = {fact.concept: fact for fact in facts if fact.period.key == period}

@@ -79,7 +79,7 @@ class Period:
     def describe(self, language: str = "en") -> str:
         when = self.end.isoformat() if self.end else f"FY{self.fiscal_year}"
         if self.kind == "instant":
-            return when if language == "en" else f"{when} 时点"
+            return when
         return f"{self.months} months to {when}" if language == "en" else f"截至 {when} 的 {self.months} 个月"
 
 

@@ -8,7 +8,7 @@ from apps.finance_risk.filings.cover import read_cover
 from apps.finance_risk.filings.facts import read_facts
 from apps.finance_risk.filings.identities import check_facts
 from apps.finance_risk.filings.items import find_items
-from apps.finance_risk.filings.lines import STATEMENTS, definitions_by_name
+from apps.finance_risk.filings.lines import STATEMENT_NAMES, STATEMENTS, definitions_by_name
 from apps.finance_risk.filings.model import Cover, Fact, Filing, StatementInfo, Unknown
 from apps.finance_risk.filings.render import Rendered, parse_html, render
 from apps.finance_risk.filings.settle import (
@@ -57,6 +57,7 @@ def read_filing(data: bytes, name: str) -> Filing:
             hint="Give a 10-K, 10-Q or 8-K as HTML or text, or a Chinese annual report as HTML.",
         )
     facts, unknowns = _facts(statements, name)
+    expects_statements = bool(statements) or cover.form_name != "8-K"
     return Filing(
         name=name,
         text=rendered.text,
@@ -65,7 +66,7 @@ def read_filing(data: bytes, name: str) -> Filing:
         items=items,
         statements=tuple(_info(printed) for printed in statements),
         facts=tuple(_shown(facts)),
-        unknowns=tuple(_shown_unknowns(unknowns, facts)),
+        unknowns=tuple(_shown_unknowns(unknowns, facts) if expects_statements else ()),
         notes=_notes(source, rendered, cover, items, statements),
     )
 
@@ -135,8 +136,15 @@ def _notes(
     if not items:
         notes.append(say("filing_no_items"))
     found = {printed.statement for printed in statements}
-    if cover.form_name != "8-K":
+    if cover.form_name == "8-K" and not statements:
+        notes.append(say("filing_no_statements_expected"))
+    else:
         notes += [say(f"no_{statement}") for statement in STATEMENTS if statement not in found]
+    notes += [
+        say("filing_secondary", (STATEMENT_NAMES[p.statement]["en"].lower(), STATEMENT_NAMES[p.statement]["zh"]))
+        for p in statements
+        if p.is_secondary
+    ]
     if any(table.is_cut for table in rendered.tables):
         notes.append(say("filing_cut_table"))
     return tuple(notes)

@@ -126,7 +126,7 @@ def _settle_deficit(fact: Fact, facts: list[Fact], statements: tuple[PrintedStat
     """A deficit without a minus sign: the equity section's own sum says which sign it has, or the number is refused."""
     part = _part_of(fact, statements)
     equity = _same_period(facts, "parent_equity", fact) or _same_period(facts, "equity", fact)
-    if part is not None and equity is not None and isinstance(fact.evidence, CellEvidence):
+    if part is not None and equity is not None and isinstance(fact.evidence, CellEvidence) and _section(part, fact):
         row = part.read.rows[fact.evidence.row]
         end = equity.evidence.row if isinstance(equity.evidence, CellEvidence) else row.index
         others = [
@@ -143,6 +143,11 @@ def _settle_deficit(fact: Fact, facts: list[Fact], statements: tuple[PrintedStat
             return fact
     check = Check("identity_deficit_sign", False, f"“{fact.row_label}”: {fact.value:,f}")
     return replace(fact, checks=(*fact.checks, check))
+
+
+def _section(part: StatementPart, fact: Fact) -> str:
+    """The heading that the fact's row stands under; empty where there is none."""
+    return part.read.rows[fact.evidence.row].section_key if isinstance(fact.evidence, CellEvidence) else ""
 
 
 def _rows_before_equity(part: StatementPart, start: int) -> list[Row]:

@@ -29,7 +29,7 @@ _MIN_LINES = 3
 _TITLE_BONUS = 4.0
 _SECONDARY_PENALTY = 8.0
 _CONTINUATION_REACH = 3  # tables after the first part in which a statement may go on (page breaks, spacer tables)
-_MIN_FIGURES = 6  # numbers that make a table one of figures, before which no caption is sought
+_MIN_FIGURES = 3  # numbers that make a table one of figures, before which no caption is sought
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,14 @@ class StatementPart:
 
 @dataclass(frozen=True, slots=True)
 class PrintedStatement:
-    """A statement found in the filing."""
+    """A statement found in the filing. `is_secondary`: of the parent alone, pro forma or a summary."""
 
     statement: Statement
     title: str
     parts: tuple[StatementPart, ...]
     scale: Scale
     currency: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    read: ReadTable
-    caption: Caption
-    score: float
+    is_secondary: bool
 
 
 def find_statements(
@@ -118,6 +112,7 @@ def _find(
         _share_columns(parts),
         scales[0] if scales and scales[0] else UNSTATED,
         currencies[0] if currencies else None,
+        caption.is_secondary,
     )
 
 
@@ -143,7 +138,7 @@ def _prints_shares_of_a_total(read: ReadTable, statement: Statement) -> bool:
     """A common-size table: its first recognised line is printed in per cent."""
     rows = [matches[0].row for name, matches in read.lines.items() if name in read.names(statement)]
     first = min(rows, key=lambda row: row.index, default=None)
-    return first is not None and any(token.number.is_percent for token in first.tokens)
+    return first is not None and bool(first.tokens) and first.tokens[0].number.is_percent
 
 
 def _continuations(

@@ -192,4 +192,6 @@ def _term(symbol: str, numerator: Decimal, text: str, facts: tuple[Fact, ...], d
 
 
 def _amount(value: Decimal) -> str:
-    return f"{value:,f}" if value >= 0 else f"−{-value:,f}"
+    whole = value.to_integral_value()
+    text = f"{abs(whole if value == whole else value):,f}"
+    return text if value >= 0 else f"−{text}"
