@@ -32,6 +32,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.medical.case import Case, Sex
 from apps.medical.knowledge.frequencies import Occurrence
 from apps.medical.knowledge.store import Knowledge
 
@@ -42,18 +43,7 @@ BELIEF = 0.3
 WRONG_SEX = 0.2
 TOO_YOUNG = 0.2
 
-Sex = Literal["female", "male"]
 Match = Literal["exact", "related", "none", "contradicted"]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is known of a patient. Terms are positions in the ontology; None is unknown."""
-
-    present: tuple[int, ...] = ()
-    absent: tuple[int, ...] = ()
-    sex: Sex | None = None
-    age_years: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from apps.medical.diagnosis.likelihood import Case, DiseaseSigns, Sex
+from apps.medical.case import Case, Sex
+from apps.medical.diagnosis.likelihood import DiseaseSigns
 from apps.medical.knowledge.build import Statement
 from apps.medical.knowledge.frequencies import pool, propagate
 from apps.medical.knowledge.store import Knowledge

@@ -19,7 +19,7 @@ PHENOTYPIC_ABNORMALITY = "HP:0000118"
 _ROOTS = (ALL, PHENOTYPIC_ABNORMALITY)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity
 class Ontology:
     """Terms by position. `ancestors` and `descendants` include the term itself and leave the two roots out."""
 

@@ -33,7 +33,7 @@ from core.progress import ProgressCallback, ProgressLine
 _BUILDERS = (build, frequencies, hpoa, obo, ontology, ragged)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity
 class Knowledge:
     """Ontology, diseases and their frequency tables.
 

@@ -22,6 +22,7 @@ from core.errors import InternalError
 from core.extraction import TermDictionary, tokenise
 
 LEXICON = Path(__file__).parent / "lexicon"
+NOT_A_FINDING = ""
 OFFICIAL_ZH = "hp-zh.babelon.tsv.gz"
 _SCOPE_PRIORITY = {"EXACT": 2, "NARROW": 3, "RELATED": 4, "BROAD": 5}
 _SHORTEST_OFFICIAL_ZH = 2
@@ -88,9 +89,15 @@ def disease_names_zh() -> dict[str, str]:
     return {entry.id: entry.label for entry in read_lexicon("diseases_zh")}
 
 
+@lru_cache(maxsize=4)
 def build_dictionary(ontology: Ontology, language: str) -> TermDictionary:
-    """Phrases of one language to term ids, for phenotypic abnormalities only."""
+    """Phrases of one language to term ids, for phenotypic abnormalities only.
+
+    Phrases that merely contain the word for a sign ("fever clinic") are in it with the code `NOT_A_FINDING`.
+    """
     dictionary = TermDictionary()
+    for phrase in _lines("not_findings"):
+        dictionary.add(phrase, NOT_A_FINDING, priority=-1)
     for phrase, term_id, priority, exact_case in _phrases(ontology, language):
         dictionary.add(phrase, term_id, priority=priority, exact_case=exact_case)
     return dictionary
@@ -118,8 +125,12 @@ def _phrases(ontology: Ontology, language: str) -> Iterator[tuple[str, str, int,
 
 
 def _ambiguous_english() -> frozenset[str]:
-    lines = (LEXICON / "en_ambiguous.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))
+    return frozenset(line.lower() for line in _lines("en_ambiguous"))
+
+
+def _lines(name: str) -> list[str]:
+    lines = (LEXICON / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _is_abbreviation(phrase: str) -> bool:
