@@ -11,6 +11,8 @@ from apps.finance_risk.filings.inline_xbrl import strip_inline_xbrl, tagged_text
 from apps.finance_risk.filings.periods import find_dates, find_month_days, find_years, normalise
 from core.files import decode_text
 
+_SPELLINGS = {"corp": "corporation", "co": "company", "cos": "companies"}
+
 
 def compare_cover(markup: bytes, name: str) -> Iterator[tuple[str, str, str | None]]:
     """`(field, tagged, read)` for each cover tag the filing carries; `read` is None where nothing was read."""
@@ -26,7 +28,9 @@ def compare_cover(markup: bytes, name: str) -> Iterator[tuple[str, str, str | No
 
 
 def _folded(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+    """A registrant's name without what the tag, which follows the register, spells otherwise than the page."""
+    words = re.sub(r"[^a-z0-9]+", " ", name.lower()).split()
+    return " ".join(_SPELLINGS.get(word, word) for word in words if word != "the")
 
 
 def _tagged_date(tags: dict[str, str]) -> date | None:
