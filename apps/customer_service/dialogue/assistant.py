@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps.customer_service.dialogue.desk import Desk
-from apps.customer_service.dialogue.graph import Phrase, build_graph, read_turns
+from apps.customer_service.dialogue.graph import Phrase, State, build_graph, read_turns
 from apps.customer_service.dialogue.records import Reply, Turn
 from apps.customer_service.dialogue.wording import words
 from core.config import settings
@@ -57,7 +57,7 @@ class Assistant:
         masked = mask(said)
         shown = language or detect_language(said)
         kinds = ", ".join(dict.fromkeys(words(f"kind_{item.kind}", shown) for item in masked.found))
-        state = {
+        state: State = {
             "said": masked.text,
             "asked_language": language,
             "phrase": phrase,
@@ -72,8 +72,7 @@ class Assistant:
 
     def forget(self, conversation: str) -> None:
         """Delete the conversation from the store."""
-        _config(conversation)
-        self._saver.delete_thread(conversation)
+        self._saver.delete_thread(_checked_id(conversation))
 
 
 @contextmanager
@@ -88,6 +87,20 @@ def open_assistant(desk: Desk, store: Path | None = None, phrase: Phrase | None 
         yield Assistant(desk, connection, phrase)
     finally:
         connection.close()
+
+
+def forget_conversation(conversation: str, store: Path | None = None) -> None:
+    """Delete a conversation and its hand-over from disk, without opening a desk."""
+    from langgraph.checkpoint.sqlite import SqliteSaver
+
+    connection = connect(store or default_store())
+    try:
+        saver = SqliteSaver(connection)
+        saver.setup()
+        saver.delete_thread(_checked_id(conversation))
+    finally:
+        connection.close()
+    _hand_over_file(conversation).unlink(missing_ok=True)
 
 
 def connect(store: Path) -> sqlite3.Connection:
@@ -112,10 +125,13 @@ def default_store() -> Path:
 
 def save_hand_over(conversation: str, reply: Reply) -> Path:
     """Write the summary of a conversation that was handed over where people pick it up; returns the file."""
-    folder = settings().cache_dir / "customer_service" / "hand_overs"
-    path = folder / f"{_checked_id(conversation)}.txt"
+    path = _hand_over_file(conversation)
     write_atomic(path, reply.summary + "\n")
     return path
+
+
+def _hand_over_file(conversation: str) -> Path:
+    return settings().cache_dir / "customer_service" / "hand_overs" / f"{_checked_id(conversation)}.txt"
 
 
 def _checked(said: str) -> str:

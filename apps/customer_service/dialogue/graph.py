@@ -218,7 +218,9 @@ def _turn(said: str, reply: Reply) -> dict[str, Any]:
     return Turn(said=said, reply=reply).model_dump(mode="json")
 
 
-def _timed(name: str, node: Callable[[State], State]) -> Callable[[State], State]:
+def _timed(name: str, node: Callable[[State], State]) -> Any:
+    """`node`, noting how long it took. LangGraph's types cannot express the result, so it has none."""
+
     def run(state: State) -> State:
         started = time.perf_counter()
         change = node(state)

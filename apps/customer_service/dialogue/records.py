@@ -40,12 +40,14 @@ class AnswerSentence(Record):
     """A sentence of an answer and the quotation it rests on.
 
     Attributes:
+        kind: "sentence", "item", "step" or "row": what of the article is quoted.
         rewritten: a language model wrote `text`; it was checked against the quotation.
         rejected: what the model wrote instead and why it was not kept; "" where there is nothing to tell.
     """
 
     text: str
     citation: int
+    kind: str = "sentence"
     rewritten: bool = False
     rejected: str = ""
 

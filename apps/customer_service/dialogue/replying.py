@@ -49,7 +49,7 @@ def cite(chosen: Sequence[tuple[Article, CitableSentence]]) -> tuple[tuple[Answe
     """Sentences with a numbered citation each."""
     sentences, citations = [], []
     for number, (article, sentence) in enumerate(chosen, start=1):
-        sentences.append(AnswerSentence(text=sentence.text, citation=number))
+        sentences.append(AnswerSentence(text=sentence.text, citation=number, kind=sentence.kind))
         citations.append(
             Citation(
                 number=number,

@@ -2,8 +2,9 @@
 
 A follow-up is completed by the title of the article the conversation is about: "and how long does it take?" after an
 answer on spare cards is searched as "Order a spare card: and how long does it take?". It counts as one where its form
-says so (a link, a pronoun, nothing but function words) or where it is too vague by itself; not where it announces a
-new subject, and not where it names something that the knowledge base clearly does not cover.
+says so (a link, a pronoun, nothing but function words), where it is too vague by itself, and where completing it makes
+an article likelier that is too unlikely otherwise; not where it announces a new subject, and not where it names
+something that the knowledge base clearly does not cover.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the conversation is about: a topic, and the title of its article in the language now spoken."""
+    """What the conversation is about: a topic, and the title of its article in the language now spoken.
+
+    `same_breath`: it was named in the very utterance that goes on now.
+    """
 
     topic: str
     title: str
+    same_breath: bool = False
 
 
 def read_parts(desk: Desk, said: str, language: Language, context: Context | None) -> list[Part]:
@@ -71,12 +76,25 @@ def complete(desk: Desk, asked: str, language: Language, context: Context | None
     """`asked` as it must be searched: with the subject of the conversation where it goes on from it."""
     if context is None or utterances.changes_subject(asked):
         return asked
-    alone = _judge(desk, asked, language, rank_articles(desk.base, desk.topics, asked, language))
+    ranked = rank_articles(desk.base, desk.topics, asked, language)
+    alone = _judge(desk, asked, language, ranked)
     if alone.outside >= CLEARLY_OUTSIDE and utterances.content_words(asked):
         return asked
+    completed = f"{context.title}{'：' if language == 'zh' else ': '}{asked}"
     if utterances.leans_on_context(asked) or alone.verdict == "vague":
-        return f"{context.title}{'：' if language == 'zh' else ': '}{asked}"
+        return completed
+    same_breath = context.same_breath and alone.verdict != "outside"
+    if (same_breath or decide(alone, ranked) == "clarify") and _likeliest(desk, completed, language) > _top(ranked):
+        return completed
     return asked
+
+
+def _likeliest(desk: Desk, query: str, language: Language) -> float:
+    return _top(rank_articles(desk.base, desk.topics, query, language))
+
+
+def _top(ranked: list[RankedArticle]) -> float:
+    return ranked[0].probability if ranked else 0.0
 
 
 def _judge(desk: Desk, query: str, language: Language, ranked: list[RankedArticle]) -> Coverage:
@@ -90,7 +108,7 @@ def _settled(part: Part) -> bool:
 
 def _context_after(parts: list[Part], context: Context | None) -> Context | None:
     if parts and parts[-1].decision == "answer":
-        return Context(parts[-1].found[0].topic, parts[-1].found[0].title)
+        return Context(parts[-1].found[0].topic, parts[-1].found[0].title, same_breath=True)
     return context
 
 

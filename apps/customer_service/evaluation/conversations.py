@@ -87,7 +87,8 @@ class JudgedTurn:
         turn = self.conversation.turns[self.number]
         wrong = ", ".join(name for name, right in self.verdicts.items() if not right)
         cited = ", ".join(dict.fromkeys(citation.article_id for citation in self.reply.citations))
-        return f"{self.conversation.id}.{self.number + 1} “{turn.say}”: wrong {wrong}; {self.reply.decision} {cited}".strip()
+        name = f"{self.conversation.id}.{self.number + 1}"
+        return f"{name} “{turn.say}”: wrong {wrong}; {self.reply.decision} {cited}".strip()
 
 
 def read_conversations(path: Path) -> list[Conversation]:

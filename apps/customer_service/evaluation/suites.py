@@ -12,6 +12,7 @@ from apps.customer_service.knowledge import DEMO_FOLDER
 from core.evaluation import Measure, Outcome, Published, Suite, proportion, spread
 
 if TYPE_CHECKING:
+    from apps.customer_service.intents.classifier import LinearClassifier, Vectors
     from core.progress import ProgressCallback
 
 TEST_FILE = Path(__file__).parent / "test.yaml"
@@ -59,7 +60,7 @@ def run_banking77(limit: int | None, progress: ProgressCallback) -> Outcome:
 
     The penalty is chosen on every tenth training question; the test questions are seen once.
     """
-    from apps.customer_service.intents.classifier import LinearClassifier, fit
+    from apps.customer_service.intents.classifier import fit
     from core.config import settings
     from core.models import load_embedder
 
@@ -77,7 +78,7 @@ def run_banking77(limit: int | None, progress: ProgressCallback) -> Outcome:
     held_out = list(range(0, len(train), _VALIDATION_EVERY))
     kept = [row for row in range(len(train)) if row % _VALIDATION_EVERY]
     strength = max(_PENALTIES, key=accuracy_on_validation)
-    model: LinearClassifier = fit(seen, labels, strength=strength, calibrate=False)
+    model = fit(seen, labels, strength=strength, calibrate=False)
     found = [model.labels[row] for row in model.log_probabilities(unseen).argmax(axis=1)]
     progress(100, 100)
     wrong = [
@@ -87,7 +88,8 @@ def run_banking77(limit: int | None, progress: ProgressCallback) -> Outcome:
         n=len(test),
         metrics={"accuracy": proportion(len(test) - len(wrong), len(test))},
         notes=(
-            f"Encoder {encoder.name}, frozen; logistic regression, C = {strength} chosen on {len(held_out)} training questions.",
+            f"Encoder {encoder.name}, frozen; logistic regression, C = {strength}, "
+            f"chosen on {len(held_out)} training questions.",
         ),
         failures=tuple(wrong[:_SHOWN_FAILURES]),
     )
@@ -160,12 +162,10 @@ def _banking77(part: str) -> list[tuple[str, str]]:
         return [(row["text"], row["category"]) for row in csv.DictReader(stream)]
 
 
-def _accuracy(model: object, vectors: object, labels: list[str]) -> float:
-    from apps.customer_service.intents.classifier import LinearClassifier
-
-    assert isinstance(model, LinearClassifier)
-    found = [model.labels[row] for row in model.log_probabilities(vectors).argmax(axis=1)]  # type: ignore[arg-type]
-    return sum(guess == truth for guess, truth in zip(found, labels, strict=True)) / len(labels)
+def _accuracy(model: LinearClassifier, vectors: Vectors, labels: list[str]) -> float:
+    found = [model.labels[row] for row in model.log_probabilities(vectors).argmax(axis=1)]
+    right = [guess == truth for guess, truth in zip(found, labels, strict=True)]
+    return right.count(True) / len(right)
 
 
 def _hits(ranks: list[int | None], k: int) -> Measure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from apps.customer_service.knowledge.articles import DEMO_FOLDER, Article, load_articles
 from apps.customer_service.knowledge.sentences import CitableSentence, citable_sentences
 from core.config import settings
+from core.errors import InputError, UnreadableFile
 from core.text import Language
 
 if TYPE_CHECKING:
@@ -72,11 +74,9 @@ def open_knowledge_base(
         UnreadableFile: no such folder, or nothing in it that can be read.
         InputError: two documents share an id.
     """
-    from core.retrieval import HybridIndex
-
     place = (folder or DEMO_FOLDER).expanduser()
     articles = load_articles(place, on_error=on_error)
-    index = HybridIndex.open(_index_path(place, embedder.name), embedder=embedder)
+    index = _open_index(_index_path(place, embedder.name), embedder)
     index.sync([article.document for article in articles], progress=progress)
     return _knowledge_base(place, articles, index, embedder)
 
@@ -96,6 +96,20 @@ def _knowledge_base(
 ) -> KnowledgeBase:
     name = "Larkspur Bank 飞燕银行" if place.resolve() == DEMO_FOLDER.resolve() else place.name
     return KnowledgeBase(name, {article.id: article for article in articles}, index, embedder)
+
+
+def _open_index(path: Path, embedder: Embedder) -> HybridIndex:
+    """The index in the cache folder, begun anew where it is damaged or of another format or encoder.
+
+    It is derived from the articles, so nothing is lost, and building it shows its progress.
+    """
+    from core.retrieval import HybridIndex
+
+    try:
+        return HybridIndex.open(path, embedder=embedder)
+    except (InputError, UnreadableFile):
+        shutil.rmtree(path)
+        return HybridIndex.open(path, embedder=embedder)
 
 
 def _index_path(folder: Path, embedder: str) -> Path:
