@@ -72,9 +72,9 @@ class Page:
         try:
             yield
         except TriviumError as error:
-            st.error(f"**{self.text('problem')}.** {_plain(error.message)}")
+            st.error(f"**{self.text('problem')}.** {plain(error.message)}")
             if error.hint:
-                st.info(_plain(error.hint))
+                st.info(plain(error.hint))
 
     def upload(self, label: str, kinds: Sequence[str], *, key: str) -> Upload | None:
         """A file uploader. Raises `FileTooLarge` or `UnreadableFile` (empty); draw it inside `guard()`."""
@@ -110,6 +110,6 @@ class Page:
         st.warning(text)
 
 
-def _plain(text: str) -> str:
-    """Text with Markdown's active characters escaped, so that a file name cannot format or link."""
+def plain(text: str) -> str:
+    """Text with Markdown's active characters escaped, so that a file name or a title cannot format or link."""
     return "".join(f"\\{char}" if char in "\\`*_[]<>$#!|~:{}" else char for char in text)
