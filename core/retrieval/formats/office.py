@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from xml.etree.ElementTree import Element, ParseError
@@ -21,6 +23,19 @@ MAX_RATIO = 100
 _RATIO_COUNTS_FROM_BYTES = 8 * MEBIBYTE
 _MAX_MEMBERS = 10_000
 _DOCUMENT_TYPE = tuple("<!DOCTYPE".encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
+BROKEN_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+"""What `zipfile` raises over a damaged archive."""
 _OLE = b"\xd0\xcf\x11\xe0"
 
 
@@ -40,7 +55,7 @@ def open_office(data: bytes, name: str, main_part: str) -> zipfile.ZipFile:
         )
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError) as error:
+    except BROKEN_ARCHIVE as error:
         raise UnreadableFile(f"'{name}' is not an Office document, or is broken.", hint="Save it again.") from error
     members = archive.infolist()
     unpacked = sum(member.file_size for member in members)
@@ -77,7 +92,7 @@ def _refuse_document_type(archive: zipfile.ZipFile, member: zipfile.ZipInfo, nam
                         hint="Do not trust this file; ask for it to be saved again.",
                     )
                 tail = block[-64:]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+    except BROKEN_ARCHIVE as error:
         raise UnreadableFile(f"'{member.filename}' of '{name}' is broken.", hint="Save the file again.") from error
 
 
@@ -93,6 +108,6 @@ def read_xml(archive: zipfile.ZipFile, part: str, name: str) -> Element | None:
         )
     try:
         root: Element = defusedxml.ElementTree.fromstring(archive.read(part), forbid_dtd=True)
-    except (ParseError, DefusedXmlException, zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+    except (ParseError, DefusedXmlException, LookupError, *BROKEN_ARCHIVE) as error:
         raise UnreadableFile(f"'{part}' of '{name}' is not valid XML.", hint="Save it again.") from error
     return root

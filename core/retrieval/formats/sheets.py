@@ -6,7 +6,6 @@ import csv
 import datetime
 import io
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,7 +15,7 @@ from defusedxml import DefusedXmlException
 
 from core.errors import FileTooLarge, UnreadableFile
 from core.files import decode_text
-from core.retrieval.formats.office import open_office
+from core.retrieval.formats.office import BROKEN_ARCHIVE, open_office
 from core.retrieval.formats.parsed import Parsed
 
 MAX_CELLS = 2_000_000
@@ -47,8 +46,8 @@ def read_xlsx(data: bytes, name: str) -> list[Parsed]:
     try:
         return list(_sheets(data, name))
     except (
-        *(KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError, EOFError),
-        *(zipfile.BadZipFile, ParseError, DefusedXmlException, SyntaxError),
+        *(LookupError, TypeError, AttributeError),
+        *(ParseError, DefusedXmlException, SyntaxError, AssertionError, *BROKEN_ARCHIVE),
     ) as error:
         raise UnreadableFile(
             f"'{name}' is a broken workbook ({type(error).__name__}).", hint="Open and save it again."
