@@ -41,7 +41,8 @@ WHOLE = {
     "a.xlsx": _workbook(),
     "a.html": (
         b"<!doctype html><html><head><meta charset=gbk><title>t</title></head><body><h1>A</h1>"
-        b"<ul><li>x<ol><li>y</ol></ul><table><tr><th colspan=2>a<td>b</table><pre>c</pre><p style='display:none'>k</p></body></html>"
+        b"<ul><li>x<ol><li>y</ol></ul><table><tr><th colspan=2>a<td>b</table>"
+        b"<pre>c</pre><p style='display:none'>k</p></body></html>"
     ),
     "a.md": (
         "---\nid: a\nquestions:\n  - x\n  - 'y: z'\n---\n# 费用\n\n- a\n\n| a | b |\n|--|--|\n```\ncode\n```\n"
