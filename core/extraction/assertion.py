@@ -66,11 +66,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class FiredRule:
-    """A rule at work: its id, and the cue's place and words in the text. A section rule has an empty span."""
+    """A rule at work: its id, the cue's place and words in the text, and what it says."""
 
     rule: str
     span: Span
     cue: str
+    says: Says
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ class AssertionRules:
         nearest: dict[str, tuple[int, _Cue]] = {}
         for cue in cues:
             if cue.rule.says in _AXES and cue.low <= first and last < cue.high:
-                distance = first - cue.end if cue.end <= first else cue.start - last
+                distance = first - cue.end if cue.end <= first else cue.start - last - 1
                 axis = _AXES[cue.rule.says]
                 if axis not in nearest or distance < nearest[axis][0]:
                     nearest[axis] = (distance, cue)
@@ -174,7 +175,7 @@ class AssertionRules:
             polarity=cast(Any, says.get("polarity", "present")),
             experiencer=cast(Any, says.get("experiencer", "patient")),
             time=cast(Any, says.get("time", "current")),
-            fired=tuple(FiredRule(cue.rule.id, cue.span, cue.span.of(text)) for cue in chosen),
+            fired=tuple(FiredRule(cue.rule.id, cue.span, cue.span.of(text), cue.rule.says) for cue in chosen),
         )
 
 

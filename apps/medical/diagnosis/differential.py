@@ -185,7 +185,9 @@ class Ranker:
         return tuple(parts)
 
     def _part(self, kind: Kind, term: int, ratio: Ratio, stated: Iterable[Statement]) -> Contribution:
-        supporting = self._statements_below(ratio.via, stated, denied=ratio.match == "contradicted")
+        far_off = ratio.match == "related" and ratio.log_ratio <= 0  # too distant for its statements to tell anything
+        via = None if far_off else ratio.via
+        supporting = self._statements_below(via, stated, denied=ratio.match == "contradicted")
         return Contribution(kind, term, ratio.match, ratio.via, ratio.log_ratio, supporting)
 
     def _statements_below(

@@ -17,6 +17,7 @@ from apps.medical.diagnosis.differential import Ranker
 
 _DISEASES = 100
 _CEILING = 0.98
+_GROUPING_LABELS = ("Abnormal ", "Abnormality ", "Aplasia/Hypoplasia ")  # headings of the ontology, nothing to ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,8 @@ def next_questions(ranker: Ranker, case: Case, *, count: int = 5) -> list[Questi
     order, share = ranker.shares(case)
     diseases, weights = order[:_DISEASES].tolist(), share[:_DISEASES] / share[:_DISEASES].sum()
     settled = _settled(ranker, case)
-    terms = sorted(
-        {t for d in diseases for t, o in knowledge.occurrences(d).items() if not o.excluded and t not in settled}
-    )
+    stated = {t for d in diseases for t, o in knowledge.occurrences(d).items() if not o.excluded}
+    terms = sorted(t for t in stated - settled if not knowledge.ontology.labels[t].startswith(_GROUPING_LABELS))
     if not terms:
         return []
     frequency = _frequencies(ranker, diseases, terms)  # (diseases, terms)

@@ -120,14 +120,15 @@ def _read_section(text: str, section: Section, ontology: Ontology, language: Lan
 
 def _in_section(assertion: Assertion, section: Section) -> Assertion:
     """Fill in what the section says where the sentence says nothing: relatives' findings, or earlier ones."""
-    kind = section.kind
+    kind, here = section.kind, Span(section.span.start, section.span.start)
     if kind is None:
         return assertion
-    named = {fired.rule for fired in assertion.fired}
-    fired = FiredRule(f"section:{kind.name}", Span(section.span.start, section.span.start), "")
-    if kind.experiencer == "family" and not named & {"patient-named", "患者"} and assertion.experiencer == "patient":
+    patient_named = any(fired.says == "patient" for fired in assertion.fired)
+    if kind.experiencer == "family" and assertion.experiencer == "patient" and not patient_named:
+        fired = FiredRule(f"section:{kind.name}", here, "", "family")
         assertion = replace(assertion, experiencer="family", fired=(*assertion.fired, fired))
     if kind.time != "current" and assertion.time == "current":
+        fired = FiredRule(f"section:{kind.name}", here, "", kind.time)
         assertion = replace(assertion, time=kind.time, fired=(*assertion.fired, fired))
     return assertion
 

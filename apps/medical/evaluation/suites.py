@@ -1,0 +1,11 @@
+"""The suites of the medical product."""
+
+from __future__ import annotations
+
+from apps.medical.evaluation import gsc, negex, own_set, phenopackets
+from core.evaluation.suite import Suite
+
+
+def suites() -> tuple[Suite, ...]:
+    """Own test set first."""
+    return (own_set.SUITE, phenopackets.SUITE, negex.SUITE, gsc.SUITE)
