@@ -53,6 +53,7 @@ class KnowledgeGraph:
 
     def __init__(self) -> None:
         self._graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
+        self._plain: nx.Graph[str] | None = None  # undirected and without parallel edges, for paths; made when needed
 
     def __len__(self) -> int:
         return len(self._graph)
@@ -66,10 +67,11 @@ class KnowledgeGraph:
 
     def add_node(self, node: Node) -> None:
         """Add a node, or replace the one with its id; edges stay."""
+        self._plain = None
         self._graph.add_node(node.id, node=node)
 
     def add_edge(self, edge: Edge) -> None:
-        """Add a statement, or its sources to the statement that is already there (the first detail stays).
+        """Add a statement, or its sources and detail to the statement that is already there.
 
         Raises:
             InternalError: no source, an end that is no node, or a weight that is not positive.
@@ -87,7 +89,10 @@ class KnowledgeGraph:
         if known:
             before: Edge = known["edge"]
             sources = tuple(dict.fromkeys((*before.sources, *edge.sources)))
-            edge = Edge(before.subject, before.predicate, before.object, sources, before.detail, before.weight)
+            detail = "; ".join(dict.fromkeys(part for part in (before.detail, edge.detail) if part))
+            weight = max(before.weight, edge.weight)
+            edge = Edge(before.subject, before.predicate, before.object, sources, detail, weight)
+        self._plain = None
         self._graph.add_edge(edge.subject, edge.object, key=edge.predicate, edge=edge)
 
     def node(self, node_id: str) -> Node:
@@ -135,9 +140,12 @@ class KnowledgeGraph:
         """
         for node_id in (start, end):
             self.node(node_id)
-        plain = nx.Graph(self._graph.to_undirected(as_view=True))
+        if self._plain is None:
+            self._plain = nx.Graph()
+            self._plain.add_nodes_from(self._graph)
+            self._plain.add_edges_from((subject, object_) for subject, object_, _ in self._graph.edges(keys=True))
         try:
-            found = list(islice(nx.shortest_simple_paths(plain, start, end), limit))
+            found = list(islice(nx.shortest_simple_paths(self._plain, start, end), limit))
         except nx.NetworkXNoPath:
             return []
         return [tuple(self._step(a, b) for a, b in pairwise(path)) for path in found]

@@ -23,12 +23,12 @@ def small_graph() -> KnowledgeGraph:
     return graph
 
 
-def test_restating_an_edge_gathers_its_sources():
+def test_restating_an_edge_gathers_sources_and_details():
     graph = small_graph()
     graph.add_edge(Edge("d1", "has sign", "s1", ("PMID:9", "PMID:1"), "5/5 patients"))
     (edge,) = graph.edges(subject="d1", object="s1")
     assert edge.sources == ("PMID:1", "PMID:9")
-    assert edge.detail == "3/7 patients"
+    assert edge.detail == "3/7 patients; 5/5 patients"
     assert graph.edge_count == 4
 
 
@@ -65,6 +65,14 @@ def test_no_path_is_an_empty_answer_and_an_unknown_node_an_error():
     assert graph.shortest_paths("alone", "d1") == []
     with pytest.raises(UnknownName):
         graph.shortest_paths("d1", "nobody")
+
+
+def test_paths_see_what_was_added_after_the_first_search():
+    graph = small_graph()
+    graph.add_node(Node("alone", "sign", "Alone"))
+    assert graph.shortest_paths("alone", "d1") == []
+    graph.add_edge(Edge("d1", "has sign", "alone", ("PMID:4",)))
+    assert len(graph.shortest_paths("alone", "d1")) == 1
 
 
 def test_ego_takes_the_nearest_then_the_heaviest():
