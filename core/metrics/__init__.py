@@ -1,0 +1,42 @@
+"""Metrics: one protocol for evaluation, reward, reranking, best-of-n, minimum-Bayes-risk choice and refinement."""
+
+from core.metrics.answers import AnswerF1, ExactMatch
+from core.metrics.bleu import Bleu
+from core.metrics.chrf import ChrF
+from core.metrics.composite import Composite, named_metrics, parse_metric
+from core.metrics.diversity import Distinct, NgramEntropy
+from core.metrics.form import Brevity, JsonSchema, Length, Pattern
+from core.metrics.groundedness import Groundedness
+from core.metrics.learned import ScoredBy
+from core.metrics.metric import Context, Metric, MissingContext, Part, Score
+from core.metrics.rouge import RougeL, RougeN
+from core.metrics.semantic import Relevance, SemanticSimilarity
+from core.metrics.sentiment import SentimentConsistency
+
+__all__ = [
+    "AnswerF1",
+    "Bleu",
+    "Brevity",
+    "ChrF",
+    "Composite",
+    "Context",
+    "Distinct",
+    "ExactMatch",
+    "Groundedness",
+    "JsonSchema",
+    "Length",
+    "Metric",
+    "MissingContext",
+    "NgramEntropy",
+    "Part",
+    "Pattern",
+    "Relevance",
+    "RougeL",
+    "RougeN",
+    "Score",
+    "ScoredBy",
+    "SemanticSimilarity",
+    "SentimentConsistency",
+    "named_metrics",
+    "parse_metric",
+]
