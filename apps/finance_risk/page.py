@@ -25,7 +25,6 @@ from apps.finance_risk.report.sheet import (
     unknown_block,
 )
 from apps.finance_risk.report.words import amount, fact_address, word
-from apps.finance_risk.scores.altman import FORMULA
 from core.ui import Page
 
 _SAMPLES = Path(__file__).parent / "samples"
@@ -48,7 +47,7 @@ def _choose(page: Page) -> RiskReport | None:
     sample = st.selectbox(
         page.text("sample"), list(SAMPLES), format_func=page.text, key="sample", disabled=upload is not None
     )
-    with st.spinner(""):
+    with st.spinner(page.text("reading")):
         if upload is not None:
             return _report(upload.data, upload.name)
         return _report((_SAMPLES / SAMPLES[sample]).read_bytes(), SAMPLES[sample])
@@ -86,7 +85,7 @@ def _show_score(page: Page, report: RiskReport) -> None:
         st.text(page.text("no_score"))
     else:
         labels = {term.symbol: word(term.symbol, page.language) for term in score.terms} | {"total": "Z''"}
-        st.text(f"{page.text('chart')}: {FORMULA}")
+        st.text(page.text("chart"))
         st.vega_lite_chart(waterfall(score, labels), width="stretch", key="waterfall")
         st.caption(page.text("cutoffs"))
     _show_blocks(page, list(score_blocks(score, report.filing.name, page.language)))
@@ -115,8 +114,8 @@ def _show_place(page: Page, report: RiskReport, facts: list[Fact], *, key: str) 
             caption=page.text("cell_caption", table=cell.table + 1, title=cell.table_title or "–"),
             marked=view.marked,
         )
-        if len(view.rows) < view.total_rows - sum(1 for row in report.filing.tables[cell.table].rows if not row):
-            st.caption(page.text("cut_table", rows=view.total_rows))
+        if view.is_cut:
+            st.caption(page.text("cut_table", rows=len(report.filing.tables[cell.table].rows)))
     page.evidence([*fact_cells(fact)])
     rows = [
         (check.title(page.language), page.text("holds" if check.holds else "broken"), check.explanation)

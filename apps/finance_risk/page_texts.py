@@ -19,6 +19,7 @@ TEXTS: Texts = {
     "sample_10k": {"en": "Annual report (10-K), English", "zh": "年度报告（10-K），英文"},
     "sample_8k": {"en": "Current report (8-K), English", "zh": "临时报告（8-K），英文"},
     "sample_zh": {"en": "Annual report, Chinese", "zh": "年度报告，中文"},
+    "reading": {"en": "Reading the filing …", "zh": "正在读取文件……"},
     "company": {"en": "Company", "zh": "公司"},
     "form": {"en": "Form", "zh": "表格"},
     "date": {"en": "Period end / report date", "zh": "期末日 / 报告日"},

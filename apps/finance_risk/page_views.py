@@ -21,13 +21,13 @@ _ROWS_AROUND = 60
 class GridView:
     """A table for display: only columns with text, headed by their number, each row by its own.
 
-    `marked` is the position of the cell in `rows`; `total_rows` what the table has, more than shown where it is long.
+    `marked` is the position of the cell in `rows`; `is_cut` says that the table goes on above or below.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     marked: tuple[int, int] | None
-    total_rows: int
+    is_cut: bool
 
 
 def grid_view(table: Table, cell: CellEvidence) -> GridView:
@@ -45,7 +45,7 @@ def grid_view(table: Table, cell: CellEvidence) -> GridView:
         if number == cell.row and cell.column in position:
             marked = (len(rows), position[cell.column])
         rows.append((f"r{number + 1}", *(texts.get(column, "") for column in columns)))
-    return GridView(("", *(f"c{column + 1}" for column in columns)), tuple(rows), marked, len(table.rows))
+    return GridView(("", *(f"c{column + 1}" for column in columns)), tuple(rows), marked, len(shown) < len(table.rows))
 
 
 def fact_cells(fact: Fact) -> tuple[CellEvidence, ...]:
@@ -83,7 +83,7 @@ def waterfall(score: Score, labels: dict[str, str]) -> dict[str, Any]:
                         "field": "kind",
                         "type": "nominal",
                         "legend": None,
-                        "scale": {"domain": ["term", "total"], "range": ["#93c5fd", "#1d4ed8"]},
+                        "scale": {"domain": ["term", "total"], "range": ["#bfdbfe", "#fcd34d"]},
                     },
                 },
             },

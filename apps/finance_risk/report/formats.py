@@ -77,16 +77,18 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 def to_text(sheet: Sheet, *, width: int = _TERMINAL_WIDTH) -> str:
     """A sheet for the terminal, at most `width` columns wide; Chinese characters take two."""
-    parts = [sheet.title, "=" * min(width, display_width(sheet.title))]
+    title = " ".join(_printable(sheet.title).split())
+    parts = [*_wrap(title, width), "=" * min(width, display_width(title))]
     for block in sheet.blocks:
         match block:
             case Heading(text):
-                parts += ["", text, "-" * display_width(text)]
+                lines = _wrap(text, width)
+                parts += ["", *lines, "-" * max(map(display_width, lines))]
             case Paragraph(text):
                 parts += _wrap(text, width)
-            case Bullets(lines):
-                for line in lines:
-                    first, *rest = _wrap(line, width - 2)
+            case Bullets(entries):
+                for entry in entries:
+                    first, *rest = _wrap(entry, width - 2)
                     parts += [f"- {first}", *(f"  {more}" for more in rest)]
             case Grid(header, rows):
                 parts += _text_grid(header, rows, width)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Literal
 
 from apps.finance_risk.filings import Fact, Filing, Period
-from apps.finance_risk.filings.lines import line_titles
+from apps.finance_risk.filings.lines import definitions_by_name, line_titles
 from apps.finance_risk.messages import Message, say
 from apps.finance_risk.scores.industry import financial_industry
 from core.evidence import Evidence
@@ -181,9 +181,13 @@ def _terms(inputs: _Inputs) -> tuple[Term, ...] | None:
 def _missing(filing: Filing, concept: str) -> Message:
     """What is missing, with the reader's own reason where it gave one."""
     unknown = next((unknown for unknown in filing.unknowns if unknown.concept == concept), None)
-    if unknown is None:
+    reason = unknown.reason if unknown else None
+    statement = definitions_by_name()[concept][0].statement
+    if reason is None and statement not in {info.statement for info in filing.statements}:
+        reason = say(f"no_{statement}")
+    if reason is None:
         return say("score_missing", line_titles(concept))
-    return say("score_missing_because", line_titles(concept), (unknown.reason.text("en"), unknown.reason.text("zh")))
+    return say("score_missing_because", line_titles(concept), (reason.text("en"), reason.text("zh")))
 
 
 def _term(symbol: str, numerator: Decimal, text: str, facts: tuple[Fact, ...], denominator: Fact) -> Term:
