@@ -1,24 +1,24 @@
 """Which sentences of an article answer a question.
 
 A sentence scores by its cosine to the question (standardised within the article, since E5's cosines lie close
-together), by the share of the question's words it holds, by standing in the article's opening, and by bringing the
-kind of thing that was asked for: a duration, a price, a limit, steps. Constants were set on the development
+together), by the share of the question's words it holds, by standing in the article's opening, and by bringing
+the kind of thing that was asked for: a duration, a price, a limit, steps. Constants were set on the development
 conversations (`evaluation/development.yaml`).
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from apps.customer_service.dialogue.utterances import without_question_phrases
 from apps.customer_service.knowledge import Article, CitableSentence, KnowledgeBase
 from core.text.tokens import lexical_tokens
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _WANTED_BONUS = 1.0
 _STEPS_BONUS = 0.8
@@ -109,19 +109,29 @@ def sentence_scores(
     spread = float(cosines.std()) or 1.0
     wished = [wish for wish in _WISHES if wish.asked.search(question)]
     asks_steps = bool(_ASKS_STEPS.search(question)) and not wished
-    words = set(lexical_tokens(question))
+    shares = word_shares(lexical_tokens(without_question_phrases(question)), [lexical_tokens(text) for text in texts])
     others = {other.title for other in base.articles.values() if other.title != article.title}
     bonuses = [
         _WANTED_BONUS * any(wish.brought.search(sentence.text) for wish in wished)
         + _STEPS_BONUS * (asks_steps and sentence.kind == "step")
         + _LEAD_BONUS * sentence.leads
-        + _WORDS_WEIGHT * _share(words, lexical_tokens(text))
+        + _WORDS_WEIGHT * share
         - _ELSEWHERE_MALUS * any(title in sentence.text for title in others)
-        for sentence, text in zip(sentences, texts, strict=True)
+        for sentence, share in zip(sentences, shares, strict=True)
     ]
     scores: np.ndarray = (cosines - cosines.mean()) / spread + np.array(bonuses)
     return scores
 
 
-def _share(words: set[str], tokens: Iterable[str]) -> float:
-    return len(words.intersection(tokens)) / len(words) if words else 0.0
+def word_shares(question: Sequence[str], sentences: Sequence[Sequence[str]]) -> list[float]:
+    """What share of the question's words each sentence holds, rare words of the article counting more.
+
+    Words that the article does not have, and those that all its sentences have, say nothing and do not count.
+    """
+    count = len(sentences)
+    frequency = Counter(token for tokens in sentences for token in set(tokens))
+    weights = {token: math.log(count / frequency[token]) for token in set(question) if frequency[token]}
+    total = sum(weights.values())
+    if not total:
+        return [0.0] * count
+    return [sum(weights.get(token, 0.0) for token in set(tokens)) / total for tokens in sentences]

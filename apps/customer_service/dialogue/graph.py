@@ -184,13 +184,15 @@ def _overall(parts: Sequence[Part]) -> str:
 
 
 def _context(desk: Desk, turns: Sequence[Turn], language: Language) -> Context | None:
-    """The subject of the last turn that was answered, unless something else was turned down since."""
+    """The subject of the last turn: its article, or the question itself where that was asked back; else none."""
     for turn in reversed(turns):
         if turn.reply.topics:
             topic = turn.reply.topics[-1]
             article = desk.base.in_language(topic, language)
             return Context(topic, article.title) if article else None
-        if turn.reply.decision not in ("courtesy", "hand_over"):
+        if turn.reply.decision == "clarify":
+            return Context("", turn.reply.parts[0].query)
+        if turn.reply.decision == "no_answer":
             return None
     return None
 

@@ -19,7 +19,7 @@ from apps.customer_service.dialogue.ranking import RankedArticle, rank_articles
 from apps.customer_service.dialogue.records import FoundArticle, Part
 from core.text import Language
 
-CLEARLY_OUTSIDE = 0.9
+CLEARLY = 0.9
 SAME_TOPIC_PREFERENCE = 1.0
 _SHOWN = 5
 
@@ -28,6 +28,7 @@ _SHOWN = 5
 class Context:
     """What the conversation is about: a topic, and the title of its article in the language now spoken.
 
+    After a question that was asked back there is no topic yet, and `title` is that question.
     `same_breath`: it was named in the very utterance that goes on now.
     """
 
@@ -78,13 +79,15 @@ def complete(desk: Desk, asked: str, language: Language, context: Context | None
         return asked
     ranked = rank_articles(desk.base, desk.topics, asked, language)
     alone = _judge(desk, asked, language, ranked)
-    if alone.outside >= CLEARLY_OUTSIDE and utterances.content_words(asked):
+    if alone.outside >= CLEARLY and utterances.content_words(asked):
         return asked
     completed = f"{context.title}{'：' if language == 'zh' else ': '}{asked}"
     if utterances.leans_on_context(asked) or alone.verdict == "vague":
         return completed
-    same_breath = context.same_breath and alone.verdict != "outside"
-    if (same_breath or decide(alone, ranked) == "clarify") and _likeliest(desk, completed, language) > _top(ranked):
+    if context.same_breath and alone.covered < CLEARLY and alone.verdict == "covered":
+        return completed
+    undecided = context.same_breath or decide(alone, ranked) == "clarify"
+    if undecided and alone.verdict == "covered" and _likeliest(desk, completed, language) > _top(ranked):
         return completed
     return asked
 
@@ -103,7 +106,7 @@ def _judge(desk: Desk, query: str, language: Language, ranked: list[RankedArticl
 
 
 def _settled(part: Part) -> bool:
-    return part.decision == "answer" or part.coverage["outside"] >= CLEARLY_OUTSIDE
+    return part.decision == "answer" or part.coverage["outside"] >= CLEARLY
 
 
 def _context_after(parts: list[Part], context: Context | None) -> Context | None:

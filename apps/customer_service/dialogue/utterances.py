@@ -85,6 +85,10 @@ _FUNCTION_WORDS_TEXT = """
     min most least need needed any some if not no yes ok okay please about more than up out day days week time times
     possible allowed happen happens work works use used mean means else still now just too abroad
 """
+_CHINESE_FUNCTION = re.compile(
+    r"多少钱|多久|多长时间|几天|什么时候|要不要|能不能|可不可以|收费|费用|上限|限额|最多|最少|有没有|怎么|如何|为什么|请问|一下"
+    r"|[要能可以会有是吗呢啊的了呀吧到需还那这它多也都在我你您想问给]"
+)
 _FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
 
 
@@ -148,15 +152,14 @@ def changes_subject(text: str) -> bool:
 
 
 def content_words(text: str) -> list[str]:
-    """English words that name something; Chinese text gives its characters beyond those of bare question phrases."""
+    """What names something in `text`: English words but function words, Chinese runs but bare question phrases."""
     words = [word for word in re.findall(r"[a-z']+", text.lower()) if word not in _FUNCTION_WORDS]
-    chinese = re.sub(
-        r"多少钱|多久|多长时间|几天|什么时候|要不要|能不能|可不可以|收费|费用|上限|限额|最多|最少|有没有|怎么|如何|为什么|"
-        r"[^\u4e00-\u9fff]|[要能可以会有是吗呢啊的了呀吧到需还那这它么多也都在我你您要想请问一下给]",
-        "",
-        text,
-    )
-    return [*words, *chinese]
+    return [*words, *re.findall(r"[\u4e00-\u9fff]+", without_question_phrases(text))]
+
+
+def without_question_phrases(text: str) -> str:
+    """`text` without Chinese question phrases, whose characters ("多久") would match others ("最多")."""
+    return _CHINESE_FUNCTION.sub(" ", text)
 
 
 def reply_language(text: str, detected: Language, previous: Language | None) -> Language:

@@ -1,0 +1,73 @@
+"""What the chat page says, in both languages."""
+
+from __future__ import annotations
+
+from core.text import Language
+
+TITLES = {"en": "Customer service", "zh": "智能客服"}
+
+SUGGESTIONS: dict[Language, tuple[str, ...]] = {
+    "en": (
+        "What does a spare card cost?",
+        "My transfer is still pending",
+        "I lost my phone",
+        "Can I get a mortgage?",
+    ),
+    "zh": ("加办一张卡要多少钱？", "我的转账一直在处理中", "手机丢了怎么办", "可以申请房贷吗"),
+}
+
+TEXTS = {
+    "opening": {
+        "en": "Opening the knowledge base. The first time, its index is built: about a minute.",
+        "zh": "正在打开知识库。第一次使用要建立索引，约一分钟。",
+    },
+    "thinking": {"en": "Searching the knowledge base…", "zh": "正在检索知识库……"},
+    "welcome": {
+        "en": "Ask about cards, transfers, top-ups, exchange or your account. Every answer quotes the article it comes "
+        "from; what the knowledge base does not say is not answered.",
+        "zh": "可以询问卡片、转账、充值、换汇和账户的问题。每个回答都引用所依据的文章；知识库没有的内容不会作答。",
+    },
+    "placeholder": {"en": "Your question, in English or Chinese", "zh": "请用中文或英文提问"},
+    "base": {"en": "{name} · {articles} articles", "zh": "{name} · {articles} 篇文章"},
+    "phrase": {"en": "Let the language model phrase answers", "zh": "由语言模型润色回答"},
+    "phrase_help": {
+        "en": "Each sentence it writes is checked against the quotation; what fails stays as quoted. Slower.",
+        "zh": "逐句与引文核对，没有依据的改写不会采用，保留原文。速度较慢。",
+    },
+    "person": {"en": "Talk to a person", "zh": "转人工"},
+    "person_wish": {"en": "I want to talk to a person", "zh": "转人工"},
+    "new": {"en": "New conversation", "zh": "新对话"},
+    "delete": {"en": "Delete this conversation", "zh": "删除本次对话"},
+    "delete_help": {"en": "Removes it from the store on disk.", "zh": "从磁盘上的记录中删除。"},
+    "conversation": {"en": "Conversation {name}", "zh": "对话 {name}"},
+    "state_answer": {"en": "Answered from the knowledge base", "zh": "已根据知识库回答"},
+    "state_clarify": {"en": "Asking back", "zh": "需要确认"},
+    "state_no_answer": {"en": "Not in the knowledge base", "zh": "知识库中没有"},
+    "state_hand_over": {"en": "Handed over to a person", "zh": "已转人工"},
+    "state_courtesy": {"en": "Assistant", "zh": "助手"},
+    "summary": {"en": "Summary that is handed over", "zh": "转交的摘要"},
+    "quoted": {"en": "quoted in the answer", "zh": "回答中引用"},
+    "changed": {
+        "en": "The article was changed since it was quoted. This is what was quoted then:",
+        "zh": "文章在引用之后有改动，以下是当时引用的内容：",
+    },
+    "why": {"en": "Why this reply", "zh": "为什么这样回答"},
+    "searched": {"en": "Searched for", "zh": "检索内容"},
+    "coverage": {"en": "Does the knowledge base cover it?", "zh": "知识库是否涵盖"},
+    "case_covered": {"en": "covered", "zh": "涵盖"},
+    "case_outside": {"en": "outside", "zh": "不涵盖"},
+    "case_vague": {"en": "too vague", "zh": "太笼统"},
+    "article": {"en": "Article", "zh": "文章"},
+    "probability": {"en": "Probability", "zh": "概率"},
+    "intent": {"en": "Intent", "zh": "意图"},
+    "lexical": {"en": "Words (BM25 share)", "zh": "字面（BM25 占比）"},
+    "dense": {"en": "Meaning (cosine)", "zh": "语义（余弦）"},
+    "fused": {"en": "Fused", "zh": "融合"},
+    "time": {"en": "Time", "zh": "用时"},
+    "related": {"en": "See also", "zh": "另请参阅"},
+    "rewritten": {"en": "phrased by the language model, checked", "zh": "由语言模型改写，已核对"},
+    "kept": {
+        "en": "quoted; the model's sentence was dropped: {draft}",
+        "zh": "引用原文；模型的句子未采用：{draft}",
+    },
+}
