@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.medical import commands
+from apps.medical import annotate_command, commands
 from core.products import Command, Product
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ product = Product(
             help="read a clinical note into findings and a ranked differential, each with its evidence",
             configure=commands.configure,
             run=commands.run,
+        ),
+        Command(
+            name="annotate",
+            help="write the findings of many clinical notes as spaCy documents or JSON lines",
+            configure=annotate_command.configure,
+            run=annotate_command.run,
         ),
     ),
     suites=_suites,

@@ -110,7 +110,7 @@ def _read_section(text: str, section: Section, ontology: Ontology, language: Lan
                     term=ontology.positions[match.code],
                     span=match.span,
                     text=match.span.of(text),
-                    assertion=_in_section(assertion, section),
+                    assertion=in_section(assertion, section),
                     section=section.kind,
                     sentence=sentence,
                 )
@@ -118,7 +118,7 @@ def _read_section(text: str, section: Section, ontology: Ontology, language: Lan
     return findings
 
 
-def _in_section(assertion: Assertion, section: Section) -> Assertion:
+def in_section(assertion: Assertion, section: Section) -> Assertion:
     """Fill in what the section says where the sentence says nothing: relatives' findings, or earlier ones."""
     kind, here = section.kind, Span(section.span.start, section.span.start)
     if kind is None:

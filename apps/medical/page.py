@@ -1,0 +1,205 @@
+"""The medical page: a note with its findings marked, a differential with its evidence, a graph, a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import streamlit as st
+
+from apps.medical.analysis import Diagnosis, Diagnostician, diagnostician, note_from_bytes
+from apps.medical.diagnosis.differential import Candidate
+from apps.medical.page_texts import TEXTS, TITLES
+from apps.medical.product import SAMPLES
+from apps.medical.records.findings import ClinicalNote
+from apps.medical.report import build_sheet, to_html, to_markdown, to_plain_data
+from apps.medical.report.evidence_graph import PATIENT, evidence_graph, paths_to
+from apps.medical.report.sheet import STATUSES, contribution_lines, sources, warning
+from apps.medical.report.wording import Wording
+from core.graph import path_as_text, to_dot
+from core.ui import Mark, Page
+
+SAMPLE_NAMES = (
+    *("shaking-hands-zh.txt", "spots-and-seizures-zh.txt", "burning-feet-zh.txt"),
+    *("nosebleeds-en.txt", "tall-teenager-en.txt", "tired-worker-en.txt"),
+)
+_SHAPES = {"patient": "box", "finding": "ellipse", "sign": "ellipse", "disease": "octagon"}
+
+
+@st.cache_resource(show_spinner=False)
+def _doctor() -> Diagnostician:
+    return diagnostician()
+
+
+def _choose_note(page: Page) -> tuple[str, str] | None:
+    """`(name, text)` of the note to read, or None while there is none."""
+    source = st.radio(
+        page.text("source"),
+        ["sample", "paste", "upload"],
+        format_func=lambda kind: page.text(f"source_{kind}"),
+        horizontal=True,
+        key="source",
+    )
+    if source == "sample":
+        preferred = 0 if page.language == "zh" else 3
+        name = st.selectbox(page.text("sample"), SAMPLE_NAMES, index=preferred, format_func=page.text, key="sample")
+        return name, note_from_bytes((SAMPLES / name).read_bytes(), name)
+    if source == "paste":
+        text = st.text_area(page.text("paste"), height=220, key="pasted")
+        return (page.text("pasted_name"), text) if text.strip() else None
+    upload = page.upload(page.text("upload"), ["txt", "md"], key="note_upload")
+    return (upload.name, note_from_bytes(upload.data, upload.name)) if upload else None
+
+
+def _switched_off(page: Page, say: Wording, note: ClinicalNote) -> list[int]:
+    """Draw a tick box for every finding that counts; the indices of those left out."""
+    counting = [i for i, f in enumerate(note.findings) if f.counts_as_present or f.counts_as_absent]
+    if not counting:
+        st.write(page.text("no_switches"))
+        return []
+    st.write(page.text("switches"))
+    stem = hashlib.sha256(note.text.encode()).hexdigest()[:12]
+    columns = st.columns(2)
+    off = []
+    for place, index in enumerate(counting):
+        finding = note.findings[index]
+        label = f"[{say.status(finding)}] {_plain(finding.text)} → {say.sign(finding.term)}"
+        with columns[place % 2]:
+            if not st.checkbox(label, value=True, key=f"use_{stem}_{index}"):
+                off.append(index)
+    return off
+
+
+def _plain(text: str) -> str:
+    """Text without line breaks and Markdown's active characters, for labels that render Markdown."""
+    return "".join(f"\\{char}" if char in "\\`*_[]<>#$~:" else char for char in " ".join(text.split()))
+
+
+def _show_findings(page: Page, say: Wording, note: ClinicalNote) -> list[int]:
+    st.write(f"{say.text('patient')}: {_plain(say.patient(note))}")
+    legend = {status: say.text(f"status_{status}") for status in STATUSES}
+    marks = [Mark(f.span, f"{say.status(f)}: {say.names.term(f.term)}", f.assertion.status) for f in note.findings]
+    page.highlight(note.text, marks, legend)
+    if not note.findings:
+        st.info(say.text("no_findings"))
+        return []
+    off = _switched_off(page, say, note)
+    rows = [
+        (
+            " ".join(f.text.split()),
+            say.sign(f.term),
+            say.status(f),
+            say.section(f),
+            f"{f.span.start}–{f.span.end}",
+            say.reason(f),
+        )
+        for f in note.findings
+    ]
+    columns = ("words", "sign", "status", "section", "place", "rule")
+    with st.expander(say.text("findings", len(note.findings)), expanded=False):
+        page.table([say.text(f"column_{name}") for name in columns], rows)
+    return off
+
+
+def _show_differential(page: Page, say: Wording, diagnosis: Diagnosis, left_out: int) -> None:
+    case = diagnosis.reconciled.case
+    st.write(say.text("counted", len(case.present), len(case.absent)))
+    if left_out:
+        st.write(page.text("left_out", count=left_out))
+    for kind, term in diagnosis.reconciled.remarks:
+        st.caption(_plain(say.remark(kind, term)))
+    problem = warning(say, diagnosis)
+    if problem:
+        st.warning(problem)
+    if not diagnosis.differential.candidates:
+        st.info(page.text("no_candidates"))
+        return
+    st.caption(say.text("ranked", f"{diagnosis.differential.diseases_ranked:,}"))
+    st.caption(say.text("share_note"))
+    for candidate in diagnosis.differential.candidates:
+        _show_candidate(say, candidate)
+    st.subheader(say.text("questions"))
+    for question in diagnosis.questions:
+        st.markdown(f"- {_plain(say.question(question))}")
+
+
+def _show_candidate(say: Wording, candidate: Candidate) -> None:
+    strongest = ", ".join(say.subject(part) for part in candidate.speaking_for[:3])
+    title = f"{candidate.rank}. {say.disease(candidate)} — {say.text('column_support')}: {say.support(candidate)}"
+    with st.expander(f"{_plain(title)} ({candidate.share:.1%}) · {_plain(strongest)}"):
+        for key, parts in (("for", candidate.speaking_for), ("against", candidate.speaking_against)):
+            st.markdown(f"**{say.text(key)}**")
+            lines = contribution_lines(say, candidate.disease, parts) or [say.text("nothing")]
+            st.markdown("\n".join(f"- {_plain(line)}" for line in lines))
+        if candidate.expected:
+            st.markdown(f"**{say.text('missing')}**")
+            missing = [
+                f"{say.sign(sign.term)}: {sources(say, candidate.disease, sign.statements)}"
+                for sign in candidate.expected
+            ]
+            st.markdown("\n".join(f"- {_plain(line)}" for line in missing))
+
+
+def _show_graph(page: Page, say: Wording, diagnosis: Diagnosis) -> None:
+    candidates = diagnosis.differential.candidates
+    if not candidates:
+        st.info(page.text("no_candidates"))
+        return
+    chosen = st.selectbox(
+        page.text("candidate"),
+        range(len(candidates)),
+        format_func=lambda index: f"{candidates[index].rank}. {say.names.disease(candidates[index].disease)}",
+        key="graph_candidate",
+    )
+    graph = evidence_graph(say.knowledge, say.names, diagnosis, candidates[chosen])
+    paths = paths_to(say.knowledge, graph, candidates[chosen])
+    if not paths:
+        st.info(page.text("no_graph"))
+        return
+    st.caption(page.text("graph_note"))
+    st.graphviz_chart(to_dot(graph, shapes=_SHAPES, emphasised=[PATIENT]), width="stretch")
+    st.markdown("\n".join(f"- {_plain(path_as_text(graph, path))}" for path in paths))
+
+
+def _show_report(page: Page, doctor: Diagnostician, diagnosis: Diagnosis) -> None:
+    sheet = build_sheet(doctor, diagnosis, page.language)
+    data = json.dumps(to_plain_data(doctor, diagnosis, page.language), ensure_ascii=False, indent=2)
+    downloads = (("html", to_html(sheet), "text/html"), ("md", to_markdown(sheet), "text/markdown"))
+    for kind, content, mime in (*downloads, ("json", data, "application/json")):
+        st.download_button(
+            page.text(f"download_{kind}"), content, file_name=f"report.{kind}", mime=mime, key=f"download_{kind}"
+        )
+    st.html(to_html(sheet).split("<body>")[1].split("</body>")[0])
+
+
+def main() -> None:
+    """Draw the page."""
+    page = Page(titles=TITLES, texts=TEXTS)
+    with page.guard():
+        with st.spinner(page.text("loading")):
+            doctor = _doctor()
+        say = Wording(doctor, page.language)
+        page.notice(say.text("disclaimer"))
+        handed_in = _choose_note(page)
+        if handed_in is None:
+            st.info(page.text("empty"))
+            return
+        name, text = handed_in
+        note = doctor.read(text)
+        findings, differential, graph, report = st.tabs(
+            [page.text(f"tab_{tab}") for tab in ("findings", "differential", "graph", "report")]
+        )
+        with findings:
+            off = _show_findings(page, say, note)
+        diagnosis = doctor.diagnose(name, note, switched_off=off)
+        with differential:
+            _show_differential(page, say, diagnosis, len(off))
+        with graph:
+            _show_graph(page, say, diagnosis)
+        with report:
+            _show_report(page, doctor, diagnosis)
+        versions = say.text("versions", doctor.knowledge.ontology.version, doctor.knowledge.release)
+        st.caption(f"{say.text('how')} {versions}")
+
+
+main()
