@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from apps.medical.records.pipeline import annotate
 
     ontology = open_knowledge().ontology
-    docs = {}
+    docs: dict[int, Doc] = {}
     for language in ("zh", "en"):
         chosen = [index for index, (_, text) in enumerate(notes) if detect_language(text) == language]
         if chosen:
@@ -63,7 +63,8 @@ def _lines(names: list[str], docs: list[Doc]) -> str:
 
     def line(name: str, doc: Doc) -> str:
         spans = [
-            {"start": s.start_char, "end": s.end_char, "id": s.label_, "status": s.kb_id_} for s in doc.spans["terms"]
+            {"start": s.start_char, "end": s.end_char, "id": s.label_, "status": s._.assertion.status}
+            for s in doc.spans["terms"]
         ]
         return json.dumps({"name": name, "text": doc.text, "findings": spans}, ensure_ascii=False)
 

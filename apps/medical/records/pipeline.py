@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from apps.medical.knowledge.ontology import Ontology
 from apps.medical.knowledge.vocabulary import NOT_A_FINDING, build_dictionary
 from apps.medical.records.findings import in_section
 from apps.medical.records.sections import find_sections, note_sentences
+from core.extraction.assertion import Status
 from core.extraction.spacy_pipeline import SPANS_KEY, build_pipeline
 from core.text import Language, Span
 
@@ -44,8 +45,8 @@ def read_sections(doc: Doc) -> Doc:
 
 
 def annotate(notes: Iterable[str], ontology: Ontology, language: Language) -> Iterator[Doc]:
-    """Every note as a `Doc`; terms get their status as `kb_id_`, so that it survives `DocBin`."""
+    """Every note as a `Doc`; beside all terms, `doc.spans` has a group for each status, which `DocBin` keeps."""
     for doc in clinical_pipeline(ontology, language).pipe(notes):
-        for span in doc.spans[SPANS_KEY]:
-            span.kb_id_ = span._.assertion.status
+        for status in get_args(Status):
+            doc.spans[status] = [span for span in doc.spans[SPANS_KEY] if span._.assertion.status == status]
         yield doc
