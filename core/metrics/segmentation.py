@@ -42,7 +42,7 @@ def wmt_chunks(text: str, style: WmtStyle) -> list[str]:
     The style is that of the WMT evaluations: mteval's rule for languages with white space ("13a"), or each Chinese
     character by itself ("zh").
     """
-    return _chunks_13a(text.rstrip()) if style == "13a" else _WMT_CHINESE_CHUNK.findall(text)
+    return _chunks_13a(text.rstrip()) if style == "13a" else _chunks_zh(text)
 
 
 def _chunks_13a(text: str) -> list[str]:
@@ -53,11 +53,23 @@ def _chunks_13a(text: str) -> list[str]:
     return text.split()
 
 
+def _chunks_zh(text: str) -> list[str]:
+    """The style looks beyond the ends of a chunk, but not of a text: there a line break says that nothing is beyond."""
+    chunks: list[str] = _WMT_CHINESE_CHUNK.findall(text.strip())
+    if chunks and chunks[0][0] in ",.":
+        chunks[0] = "\n" + chunks[0]
+    if chunks and chunks[-1][-1] in ",.":
+        chunks[-1] += "\n"
+    return chunks
+
+
 def wmt_pieces(chunk: str) -> list[str]:
     """A chunk cut at ASCII marks; a point or comma stays between digits, a dash after anything but a digit."""
     if _PLAIN_CHUNK.fullmatch(chunk):
         return [chunk]
-    text = _ASCII_MARK.sub(r" \g<0> ", f" {chunk} ")
+    before, after = ("" if chunk[end] == "\n" else " " for end in (0, -1))
+    text = before + chunk.strip("\n") + after
+    text = _ASCII_MARK.sub(r" \g<0> ", text)
     text = _POINT_AFTER_OTHER.sub(r"\1 \2 ", text)
     text = _POINT_BEFORE_OTHER.sub(r" \1 \2", text)
     return _DASH_AFTER_DIGIT.sub(r"\1 - ", text).split()

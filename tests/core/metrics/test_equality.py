@@ -19,6 +19,7 @@ HARD = [
     ("the cat sat on the mat .", "the cat sat on a mat ."),
     ("3-5 days, 1,250.50... done--or -\nnot?", "3 - 5 days , 1,250.50 . done -or-\nnot ?"),
     ("&quot;A&amp;B&lt;C&amp;lt;D <skipped>x", '"A&B<C<D x'),
+    (".5 or 1.", ".5 or 1. !"),
     ("退款３天内到账（工作日）。", "退款将在3天内到账—工作日…"),
 ]
 
