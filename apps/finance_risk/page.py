@@ -166,9 +166,12 @@ def _show_events(page: Page, report: RiskReport) -> None:
     for event in events:
         item = next(item for item in report.filing.items if item.number == event.item)
         with st.expander(event_headline(event, page.language), expanded=True):
-            text, marks = item_marks(report.filing, item, event)
+            text, marks = item_marks(report.filing, item, event, page.language)
             page.highlight(text[:_EXCERPT_CHARACTERS], [m for m in marks if m.span.end <= _EXCERPT_CHARACTERS], legend)
-            page.evidence([*event.evidence, *(signal.evidence for signal in event.signals)])
+            page.evidence(list(dict.fromkeys([*event.evidence, *(signal.evidence for signal in event.signals)])))
+            if event.entities:
+                rows = [(entity.text, entity.kind) for entity in event.entities]
+                page.table([page.text("legend_entity"), ""], rows)
     if report.events.notes:
         page.table([], [[note.text(page.language)] for note in report.events.notes])
 

@@ -101,7 +101,7 @@ def waterfall(score: Score, labels: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def item_marks(filing: Filing, item: Item, event: RiskEvent) -> tuple[str, list[Mark]]:
+def item_marks(filing: Filing, item: Item, event: RiskEvent, language: str) -> tuple[str, list[Mark]]:
     """The text of an event's item and its marks: signals, the telling sentence, names; none overlaps another."""
     body = item.span
     marks: list[Mark] = []
@@ -113,7 +113,7 @@ def item_marks(filing: Filing, item: Item, event: RiskEvent) -> tuple[str, list[
             marks.append(Mark(Span(span.start - body.start, span.end - body.start), label, kind))
 
     for signal in event.signals:
-        add(signal.evidence.span, signal.name, "signal")
+        add(signal.evidence.span, signal.names[language], "signal")
     for evidence in event.evidence:
         add(evidence.span, "", "event")
     for entity in event.entities:

@@ -15,6 +15,7 @@ _DATE_PHRASES = {
     "10-K": "For the fiscal year ended {}",
     "10-Q": "For the quarterly period ended {}",
     "8-K": "Date of Report (Date of earliest event reported): {}",
+    "10-KT": "For the transition period ended {}",
     "20-F": "For the fiscal year ended {}",
 }
 

@@ -92,6 +92,8 @@ def _other_failures(report: RiskReport, expected: dict[str, Any]) -> Iterator[st
         fact = _find(filing, key)
         if fact is None or note not in {message.key for message in fact.notes}:
             yield f"{key} lacks the note {note}"
+    if "filing_notes" in expected and (keys := sorted({note.key for note in filing.notes})) != expected["filing_notes"]:
+        yield f"notes {keys}, not {expected['filing_notes']}"
     yield from _cover_failures(filing, expected)
     yield from _score_failures(report, expected)
     yield from _event_failures(report, expected)

@@ -12,6 +12,8 @@ from apps.finance_risk.filings.scale import Scale, read_currency, read_scale
 
 WINDOW_CHARACTERS = 900
 _MAX_LINE = 300  # a caption is a line; longer lines are prose that may speak of millions of anything
+_TITLE_LINE = 160  # characters; what names a statement is no longer
+_SHORT_LINE = 100
 _TITLES: dict[Statement, re.Pattern[str]] = {
     "balance_sheet": re.compile(
         r"balance\s+sheets?|statements?\s+of\s+(?:consolidated\s+)?financial\s+(?:position|condition)|资产负债表|财务状况表",
@@ -28,7 +30,7 @@ _TITLES: dict[Statement, re.Pattern[str]] = {
 }
 _SECONDARY = re.compile(
     r"parent[\s-]+(?:company|only)|condensed\s+financial\s+information|\bschedule\s+[iv]+\b|pro\s+forma|guarantor"
-    r"|supplement(?:al|ary)|selected|reconciliation|segment|as\s+a\s+percent|percentage|quarterly|母公司|(?<!合并)(?<!本)公司资产负债表"
+    r"|supplement(?:al|ary)(?!\s+data)|selected|reconciliation|segment|as\s+a\s+percent|percentage|quarterly|母公司|(?<!合并)(?<!本)公司资产负债表"
     r"|分部|备考",
     re.IGNORECASE,
 )
@@ -65,12 +67,13 @@ def read_caption(filing_text: str, read: ReadTable, floor: int) -> Caption:
     inside = [cell.text for cells in read.table.rows[:first] for cell in cells if cell.text]
     lines = [" ".join(line.split()) for line in (*before, *inside) if line and len(line) <= _MAX_LINE]
     title, title_of, position = _title(lines)
-    around = lines[max(0, position - 3) :] if title else lines
+    above = [line for line in lines[max(0, position - 2) : position] if len(line) < _SHORT_LINE and line[-1] != "."]
+    around = [*above, *lines[position:]] if title else lines
     return Caption(
         text="\n".join(lines[max(0, position) :] if title else lines[-8:]),
         title=title,
         title_of=title_of,
-        is_secondary=any(_SECONDARY.search(line) for line in around if len(line) < 160),
+        is_secondary=any(_SECONDARY.search(line) for line in around if len(line) < _TITLE_LINE),
         scale=_scale(lines),
         currency=_currency(read, lines),
     )
@@ -80,7 +83,7 @@ def _title(lines: list[str]) -> tuple[str, Statement | None, int]:
     """The nearest line that names a statement, without being a sentence that mentions one."""
     for position in range(len(lines) - 1, -1, -1):
         line = lines[position]
-        if len(line) > 160 or re.search(r"\b(see|refer|notes? to|accompanying)\b", line, re.IGNORECASE):
+        if len(line) > _TITLE_LINE or re.search(r"\b(see|refer|notes? to|accompanying)\b", line, re.IGNORECASE):
             continue
         for statement, pattern in _TITLES.items():
             if pattern.search(line):

@@ -36,6 +36,8 @@ _SUPERSEDED = re.compile(
     r"|调整前|重述前|母公司",
     re.IGNORECASE,
 )
+_SPAN_WORDS = re.compile(r"\b(from|through|to)\b|至", re.IGNORECASE)
+_DAYS_IN_MONTH = 30.4375
 _LATE_END_MONTH = 3
 _THIS_END = re.compile(r"期末|年末|本年末|current (year|period)", re.IGNORECASE)
 _LAST_END = re.compile(r"期初|年初|上年(年)?末|上期期?末|prior (year|period)", re.IGNORECASE)
@@ -187,6 +189,9 @@ def _end(heading: _Heading, stub: str, context: HeaderContext) -> tuple[date | N
             return chinese, None, None
     years = find_years(heading.narrow) or find_years(heading.wide)
     if len(years) == 1:
+        named = {day for text in (stub, normalise(context.title)) for day in find_dates(text) if day.year == years[0]}
+        if len(named) == 1:
+            return named.pop(), None, None
         for text in (heading.text, stub, context.title):
             month_days = find_month_days(text)
             if len(month_days) == 1:
@@ -227,6 +232,10 @@ def _relative_end(
 
 
 def _months(heading: _Heading, stub: str, context: HeaderContext) -> tuple[int | None, Message | None]:
+    ends = find_dates(heading.narrow)
+    if len(ends) > 1 and _SPAN_WORDS.search(heading.narrow):
+        # "Period from February 1, 2024 to December 31, 2024", as after a change of owner.
+        return round((max(ends) - min(ends)).days / _DAYS_IN_MONTH) or None, None
     for text in (heading.text, stub, normalise(context.title)):
         months = find_months(text)
         if months is not None:

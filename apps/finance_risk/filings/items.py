@@ -52,7 +52,7 @@ class _Candidate:
 def item_names(form: str) -> dict[str, dict[str, str]]:
     """Names of a form's items by number ("7A", "5.02"; a 10-Q's with their part, "II-1A"); empty for other forms."""
     names = yaml.safe_load(_ITEMS_FILE.read_text(encoding="utf-8"))
-    return names.get(form, {})  # type: ignore[no-any-return]
+    return names.get("10-K" if form.startswith("10-K") else form, {})  # type: ignore[no-any-return]
 
 
 def find_items(text: str, form: str) -> tuple[Item, ...]:

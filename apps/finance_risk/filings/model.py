@@ -115,7 +115,7 @@ class Cover:
 
     @property
     def is_annual(self) -> bool:
-        return self.form_name in ("10-K", "20-F", "40-F", "10-KT", "annual-report-cn")
+        return self.form_name in ("10-K", "20-F", "40-F", "annual-report-cn")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,6 @@ def test_marks_lie_in_their_item_and_do_not_overlap():
     report = analyse(SAMPLES / "harrow-vale-8-k.html")
     event = report.events.events[0]
     item = next(item for item in report.filing.items if item.number == event.item)
-    text, marks = item_marks(report.filing, item, event)
+    text, marks = item_marks(report.filing, item, event, "en")
     assert marks and all(0 <= mark.span.start < mark.span.end <= len(text) for mark in marks)
     assert "immediately due" in highlight_html(text, marks, {"event": "e", "signal": "s", "entity": "n"})
