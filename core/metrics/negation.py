@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from core.metrics.content import HAN, content_tokens
 from core.text.spans import Span
 
-_ENGLISH_CUES = r"\b(?:not|no|never|none|neither|nor|without|cannot|unable|fail(?:s|ed)? to|lacks?)\b|\w+n['’]t\b"
+_ENGLISH_CUES = (
+    r"\b(?:not|no|never|none|neither|nor|without|cannot|unable|fail(?:s|ed)? to|lacks?)\b|\b\w{1,12}n['’]t\b"
+)
 _CHINESE_CUES = "没有|未能|未曾|并非|绝非|不能|不会|不得|不可|无法|不|没|无|未|非|勿"
 # Words that hold a cue's character and deny nothing.
 _HARMLESS = (
@@ -23,6 +25,8 @@ _CLAUSE_END = re.compile(r"[，。！？；：、,;:.!?]|\bbut\b|\bhowever\b|但
 _LEFT = re.compile(rf"(?:[{HAN}]{{1,2}}|[^\s{HAN}]+\s+|[，。：；,])$")
 _RIGHT = re.compile(rf"^(?:[{HAN}]{{1,2}}|\s+[^\s{HAN}]+)")
 _NEGATING = re.compile("不|没(?=有)|没|无|未|非|勿|" + _ENGLISH_CUES, re.IGNORECASE)
+_LOOK_CHARACTERS = 60
+"""Far enough for the words a denial reaches, and a bound on the work a long sentence makes."""
 _REACH = 3
 """Tokens after the cue that count as denied: the predicate and what is next to it."""
 
@@ -50,9 +54,10 @@ def find_denials(sentence: str) -> list[Denial]:
     for match in _CUE.finditer(sentence):
         if match["cue"] is None:
             continue
-        end = _CLAUSE_END.search(sentence, match.end())
-        clause = sentence[match.end() : end.start() if end else len(sentence)]
-        before, after = _beside(sentence[: match.start()], sentence[match.end() :])
+        rest = sentence[match.end() : match.end() + _LOOK_CHARACTERS]
+        end = _CLAUSE_END.search(rest)
+        clause = rest[: end.start()] if end else rest
+        before, after = _beside(sentence[max(0, match.start() - _LOOK_CHARACTERS) : match.start()], rest)
         found.append(
             Denial(
                 match["cue"],
