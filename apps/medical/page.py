@@ -52,21 +52,23 @@ def _choose_note(page: Page) -> tuple[str, str] | None:
 
 
 def _switched_off(page: Page, say: Wording, note: ClinicalNote) -> list[int]:
-    """Draw a tick box for every finding that counts; the indices of those left out."""
-    counting = [i for i, f in enumerate(note.findings) if f.counts_as_present or f.counts_as_absent]
-    if not counting:
+    """Draw a tick box for every sign that counts, all its mentions together; the indices of those left out."""
+    mentions: dict[tuple[int, str], list[int]] = {}
+    for index, finding in enumerate(note.findings):
+        if finding.counts_as_present or finding.counts_as_absent:
+            mentions.setdefault((finding.term, say.status(finding)), []).append(index)
+    if not mentions:
         st.write(page.text("no_switches"))
         return []
     st.write(page.text("switches"))
     stem = hashlib.sha256(note.text.encode()).hexdigest()[:12]
     columns = st.columns(2)
-    off = []
-    for place, index in enumerate(counting):
-        finding = note.findings[index]
-        label = f"[{say.status(finding)}] {_plain(finding.text)} → {say.sign(finding.term)}"
+    off: list[int] = []
+    for place, ((term, status), indices) in enumerate(mentions.items()):
+        words = ", ".join(dict.fromkeys(_plain(note.findings[index].text) for index in indices))
         with columns[place % 2]:
-            if not st.checkbox(label, value=True, key=f"use_{stem}_{index}"):
-                off.append(index)
+            if not st.checkbox(f"[{status}] {words} → {say.sign(term)}", value=True, key=f"use_{stem}_{indices[0]}"):
+                off += indices
     return off
 
 
@@ -151,13 +153,15 @@ def _show_graph(page: Page, say: Wording, diagnosis: Diagnosis) -> None:
         format_func=lambda index: f"{candidates[index].rank}. {say.names.disease(candidates[index].disease)}",
         key="graph_candidate",
     )
-    graph = evidence_graph(say.knowledge, say.names, diagnosis, candidates[chosen])
-    paths = paths_to(say.knowledge, graph, candidates[chosen])
+    graph = evidence_graph(say, diagnosis, candidates[chosen])
+    paths = paths_to(say, graph, candidates[chosen])
     if not paths:
         st.info(page.text("no_graph"))
         return
     st.caption(page.text("graph_note"))
-    st.graphviz_chart(to_dot(graph, shapes=_SHAPES, emphasised=[PATIENT]), width="stretch")
+    st.graphviz_chart(
+        to_dot(graph, shapes=_SHAPES, emphasised=[PATIENT], right_to_left=[say.text("has_sign")]), width="stretch"
+    )
     st.markdown("\n".join(f"- {_plain(path_as_text(graph, path))}" for path in paths))
 
 

@@ -89,7 +89,7 @@ class KnowledgeGraph:
         if known:
             before: Edge = known["edge"]
             sources = tuple(dict.fromkeys((*before.sources, *edge.sources)))
-            detail = "; ".join(dict.fromkeys(part for part in (before.detail, edge.detail) if part))
+            detail = "; ".join(dict.fromkeys(part for part in (*before.detail.split("; "), edge.detail) if part))
             weight = max(before.weight, edge.weight)
             edge = Edge(before.subject, before.predicate, before.object, sources, detail, weight)
         self._plain = None

@@ -14,16 +14,17 @@ def to_dot(
     *,
     shapes: Mapping[str, str] | None = None,
     emphasised: Sequence[str] = (),
-    left_to_right: bool = True,
+    right_to_left: Sequence[str] = (),
 ) -> str:
-    """Graphviz source of `graph`.
+    """Graphviz source of `graph`, laid out from left to right.
 
     Args:
         shapes: Graphviz shape by node kind ("box" otherwise).
         emphasised: node ids drawn with a bold outline.
+        right_to_left: predicates whose subject is to lie right of the object; the arrow keeps its meaning.
     """
     shapes = shapes or {}
-    lines = ["digraph {", f"rankdir={'LR' if left_to_right else 'TB'};", 'node [fontname="sans-serif" fontsize=11];']
+    lines = ["digraph {", "rankdir=LR;", 'node [fontname="sans-serif" fontsize=11];']
     lines.append('edge [fontname="sans-serif" fontsize=9];')
     names = {node.id: f"n{index}" for index, node in enumerate(graph.nodes())}
     for node in graph.nodes():
@@ -32,8 +33,12 @@ def to_dot(
             f"{names[node.id]} [label={_quoted(node.label)} shape={_shape(shapes.get(node.kind, 'box'))}{style}];"
         )
     for edge in graph.edges():
-        label = f"{edge.predicate}: {edge.detail}" if edge.detail else edge.predicate
-        lines.append(f"{names[edge.subject]} -> {names[edge.object]} [label={_quoted(label)}];")
+        label = _quoted(f"{edge.predicate}: {edge.detail}" if edge.detail else edge.predicate)
+        start, end = names[edge.subject], names[edge.object]
+        if edge.predicate in right_to_left:
+            lines.append(f"{end} -> {start} [label={label} dir=back];")
+        else:
+            lines.append(f"{start} -> {end} [label={label}];")
     return "\n".join([*lines, "}"])
 
 

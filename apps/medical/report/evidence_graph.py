@@ -3,63 +3,75 @@
 from __future__ import annotations
 
 from apps.medical.analysis import Diagnosis
-from apps.medical.diagnosis.differential import Candidate
-from apps.medical.knowledge.graph import IS_A, add_disease, add_node
-from apps.medical.knowledge.names import Names
-from apps.medical.knowledge.store import Knowledge
+from apps.medical.diagnosis.differential import Candidate, Contribution
+from apps.medical.report.wording import Wording
 from core.graph import Edge, KnowledgeGraph, Node, PathStep
 
 PATIENT = "patient"
-HAS = "has"
 MAX_NODES = 40
+_SIGNS_PER_FINDING = 2
 
 
-def evidence_graph(knowledge: Knowledge, names: Names, diagnosis: Diagnosis, candidate: Candidate) -> KnowledgeGraph:
+def evidence_graph(say: Wording, diagnosis: Diagnosis, candidate: Candidate) -> KnowledgeGraph:
     """Patient, findings that speak for the candidate, and the disease's signs they rest on: at most `MAX_NODES` nodes.
 
-    An edge from the patient has the place in the note as its source, an edge from the disease its papers, an edge
-    between signs the ontology release.
+    Labels and predicates are in the language of `say`. An edge from the patient has the place in the note as its
+    source, an edge from the disease its papers, an edge between signs the ontology release.
     """
     graph = KnowledgeGraph()
+    disease_id = say.knowledge.diseases[candidate.disease]
     graph.add_node(Node(PATIENT, "patient", diagnosis.name))
+    graph.add_node(Node(disease_id, "disease", say.names.disease(candidate.disease)))
     places: dict[int, list[str]] = {}
     for finding in diagnosis.note.findings:
         if finding.counts_as_present:
             places.setdefault(finding.term, []).append(f"[{finding.span.start}–{finding.span.end}]")
     for part in candidate.speaking_for:
-        if part.kind != "present" or part.term is None or part.via is None or not part.statements:
+        if part.kind != "present" or part.term is None or not part.statements:
             continue
-        signs = [statement.term for statement in part.statements[:2]]
-        if len(graph) + len(signs) + 3 > MAX_NODES:
+        if len(graph) + _SIGNS_PER_FINDING + 2 > MAX_NODES:
             break
-        finding_id = names.term_id(part.term)
-        add_node(graph, Node(finding_id, "finding", names.term(part.term)))
-        graph.add_edge(Edge(PATIENT, HAS, finding_id, tuple(places.get(part.term, ("note",)))))
-        _connect(graph, knowledge, names, candidate.disease, signs, part.term, part.via)
+        _add_sign(graph, say, part.term, "finding")
+        where = tuple(places.get(part.term, [diagnosis.name]))
+        graph.add_edge(Edge(PATIENT, say.text("patient_has"), say.names.term_id(part.term), where))
+        _add_statements(graph, say, candidate.disease, part)
     return graph
 
 
-def _connect(
-    graph: KnowledgeGraph, knowledge: Knowledge, names: Names, disease: int, signs: list[int], finding: int, via: int
-) -> None:
-    """Disease to signs, signs to the term they share with the finding, without the steps between."""
-    ids, release = knowledge.ontology.ids, (knowledge.ontology.version,)
-    for term in {*signs, via}:
-        add_node(graph, Node(ids[term], "sign", names.term(term)))
-    for lower in {*signs, finding} - {via}:
-        if not list(graph.edges(subject=ids[lower], predicate=IS_A, object=ids[via])):
-            graph.add_edge(Edge(ids[lower], IS_A, ids[via], release, weight=0.5))
-    add_disease(graph, knowledge, names, disease, only=signs)
+def _add_statements(graph: KnowledgeGraph, say: Wording, disease: int, part: Contribution) -> None:
+    """The disease's signs behind a finding, and what makes each of them the finding or its relation."""
+    release = (say.knowledge.ontology.version,)
+    terms = list(dict.fromkeys(statement.term for statement in part.statements))[:_SIGNS_PER_FINDING]
+    for statement in part.statements:
+        if statement.term in terms:
+            _add_sign(graph, say, statement.term, "sign")
+            evidence = say.statement(statement, disease)
+            graph.add_edge(
+                Edge(
+                    say.knowledge.diseases[disease],
+                    evidence.predicate,
+                    say.names.term_id(statement.term),
+                    evidence.sources,
+                    evidence.detail,
+                )
+            )
+    if part.via is not None and part.term is not None:
+        for term in {*terms, part.term} - {part.via}:
+            _add_sign(graph, say, part.via, "sign")
+            graph.add_edge(Edge(say.names.term_id(term), say.text("is_a"), say.names.term_id(part.via), release))
 
 
-def paths_to(knowledge: Knowledge, graph: KnowledgeGraph, candidate: Candidate) -> list[tuple[PathStep, ...]]:
-    """One path from the patient to the disease for every finding in `graph`; empty where the graph has none."""
-    goal = knowledge.diseases[candidate.disease]
-    if goal not in graph:
-        return []
+def _add_sign(graph: KnowledgeGraph, say: Wording, term: int, kind: str) -> None:
+    if say.names.term_id(term) not in graph:
+        graph.add_node(Node(say.names.term_id(term), kind, say.names.term(term)))
+
+
+def paths_to(say: Wording, graph: KnowledgeGraph, candidate: Candidate) -> list[tuple[PathStep, ...]]:
+    """One path from the patient to the disease for every finding in `graph`."""
+    goal = say.knowledge.diseases[candidate.disease]
     paths = []
-    for edge in graph.edges(subject=PATIENT, predicate=HAS):
-        found = graph.shortest_paths(edge.object, goal, limit=1)
-        first = PathStep(edge, forward=True)
-        paths += [(first, *path) for path in found if all(PATIENT not in (s.edge.subject, s.edge.object) for s in path)]
+    for edge in graph.edges(subject=PATIENT):
+        for path in graph.shortest_paths(edge.object, goal, limit=1):
+            if all(PATIENT not in (step.edge.subject, step.edge.object) for step in path):
+                paths.append((PathStep(edge, forward=True), *path))
     return paths

@@ -25,7 +25,8 @@ def small_graph() -> KnowledgeGraph:
 
 def test_restating_an_edge_gathers_sources_and_details():
     graph = small_graph()
-    graph.add_edge(Edge("d1", "has sign", "s1", ("PMID:9", "PMID:1"), "5/5 patients"))
+    for _ in range(2):
+        graph.add_edge(Edge("d1", "has sign", "s1", ("PMID:9", "PMID:1"), "5/5 patients"))
     (edge,) = graph.edges(subject="d1", object="s1")
     assert edge.sources == ("PMID:1", "PMID:9")
     assert edge.detail == "3/7 patients; 5/5 patients"
@@ -106,6 +107,12 @@ def test_no_label_escapes_its_quotes_in_dot(label: str):
         escaped = body[end] == "\\" and not escaped
         end += 1
     assert body[end:] == '" shape=box];'
+
+
+def test_dot_can_turn_an_edge_for_the_layout_and_keeps_its_arrow():
+    assert "n2 -> n0" in to_dot(small_graph(), right_to_left=["has sign"])
+    assert "dir=back" in to_dot(small_graph(), right_to_left=["has sign"])
+    assert "dir=back" not in to_dot(small_graph())
 
 
 def test_dot_escapes_edge_labels_and_ignores_odd_shapes():

@@ -1,0 +1,42 @@
+"""The medical page in a real browser: read a note, see why, switch a finding off, open the evidence and the graph."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_reader_goes_from_the_note_to_the_evidence(served_page, browser, screenshot_path):
+    page = browser.new_page(viewport={"width": 1400, "height": 1600})
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(served_page("medical"))
+    page.get_by_text("not a medical device").first.wait_for(timeout=60_000)
+
+    page.get_by_text("中文", exact=True).click()
+    page.get_by_text("不是医疗器械").first.wait_for(timeout=30_000)
+    page.get_by_label("示例病历").click()
+    page.get_by_text("双手抖动").last.click()
+    page.locator("mark", has_text="角膜K-F环阳性").wait_for(timeout=30_000)
+    assert page.locator("mark", has_text="抽搐").locator("sub").inner_text().strip().startswith("否认")
+    page.screenshot(path=str(screenshot_path.with_name(f"{screenshot_path.stem}-note.png")))
+
+    page.get_by_role("tab", name="鉴别诊断").click()
+    first = page.get_by_text("肝豆状核变性").first
+    first.wait_for(timeout=30_000)
+    first.click()
+    page.get_by_text("OMIM:277900").first.wait_for()
+    page.get_by_text("PMID:").first.wait_for()
+    page.screenshot(path=str(screenshot_path.with_name(f"{screenshot_path.stem}-differential.png")))
+
+    page.get_by_role("tab", name="图谱").click()
+    page.locator("[data-testid='stGraphVizChart'] svg").wait_for(timeout=30_000)
+    page.screenshot(path=str(screenshot_path))
+
+    page.get_by_role("tab", name="病历与所见").click()
+    page.locator("label", has_text="K-F环").first.click()
+    page.get_by_role("tab", name="鉴别诊断").click()
+    page.get_by_text("已排除 1 项").wait_for(timeout=30_000)
+    assert problems == []
+    page.close()
