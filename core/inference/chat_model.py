@@ -16,7 +16,7 @@ from core.errors import InputError
 from core.inference.generator import Completion, Generator, Sampling
 from core.prompts.messages import as_messages
 
-_SAMPLING_NAMES = frozenset({"max_tokens", "temperature", "top_k", "top_p", "seed"})
+_SAMPLING_NAMES = frozenset({"max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed"})
 
 
 class GeneratorChatModel(BaseChatModel):
@@ -76,7 +76,7 @@ class GeneratorChatModel(BaseChatModel):
                 f"The chat model has no option '{unknown[0]}'.", hint=f"Options: {', '.join(sorted(_SAMPLING_NAMES))}."
             )
         options = {**given, "stop": stop} if stop else given
-        return replace(self.sampling, **options)
+        return replace(self.sampling, n=1, **options)
 
     def _message(self, completion: Completion) -> AIMessage:
         return AIMessage(

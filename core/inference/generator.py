@@ -25,6 +25,9 @@ class Sampling:
         temperature: 0 takes the likeliest token each time; 1 draws from the model's distribution.
         top_k: draw among the k likeliest tokens; 0 for all.
         top_p: draw among the likeliest tokens that together have this probability.
+        min_p: draw among the tokens at least this many times as likely as the likeliest; 0 for all.
+        repetition_penalty: above 1 makes tokens less likely that the prompt or the text has already; 1 changes nothing.
+        n: so many completions of each prompt; they differ as their random numbers do.
         stop: the text ends before the first of these strings.
         seed: with the prompt it fixes what is drawn, whatever else is in the batch (but see `LocalGenerator`).
     """
@@ -35,6 +38,9 @@ class Sampling:
     top_p: float = 1.0
     stop: Sequence[str] = ()
     seed: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    n: int = 1
 
     def __post_init__(self) -> None:
         """Raises `InputError` for a value out of its range."""
@@ -45,6 +51,9 @@ class Sampling:
             ("temperature", 0 <= self.temperature <= 10, "from 0 to 10"),
             ("top_k", self.top_k >= 0, "0 (all) or more"),
             ("top_p", 0 < self.top_p <= 1, "above 0, at most 1"),
+            ("min_p", 0 <= self.min_p <= 1, "from 0 to 1"),
+            ("repetition_penalty", 0 < self.repetition_penalty <= 10, "above 0, at most 10"),
+            ("n", self.n >= 1, "at least 1"),
             ("stop", all(self.stop), "strings that are not empty"),
             ("seed", 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
         ):
@@ -107,11 +116,11 @@ class Generator(Protocol):
         sampling: Sampling = GREEDY,
         progress: ProgressCallback | None = None,
     ) -> list[Completion]:
-        """One completion a prompt, in the order of the prompts."""
+        """`sampling.n` completions a prompt, in the order of the prompts, those of one prompt together."""
         ...
 
     def stream(self, prompt: Prompt, sampling: Sampling = GREEDY) -> Iterator[str]:
-        """The text of one completion in pieces, as they come; joined they are what `generate` returns."""
+        """The text of the first completion in pieces, as they come; joined they are what `generate` returns."""
         ...
 
     def score(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[ContinuationScore]:

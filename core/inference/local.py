@@ -1,62 +1,36 @@
 """Text generation with a model on this machine.
 
-One decoding loop serves `generate` and `stream`: prompts of similar length are padded on the left and run together,
-each row has random numbers of its own, and rows that are done leave the batch. Left out on purpose: sharing of common
-prompt beginnings, speculative decoding, quantised kernels; for throughput at scale, use an endpoint.
+Each distinct prompt is read once, whatever the number of its completions, and so is what prompts have in common at
+their beginning; rows have random numbers of their own, and rows that are done leave. Left out on purpose: speculative
+decoding and quantised kernels; for throughput at scale, use an endpoint.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from core.errors import InputError
-from core.inference.batch import Batch, left_padded, positions_of
 from core.inference.chat_template import ChatTokenizer
-from core.inference.decoding import draw, exponential_noise, random_source, token_logprobs
-from core.inference.detokenize import TextStream
-from core.inference.generator import GREEDY, Completion, ContinuationScore, FinishReason, Sampling
+from core.inference.engine import batches, run_requests
+from core.inference.forward import Forward, ForwardChoice
+from core.inference.generator import GREEDY, Completion, ContinuationScore, Sampling
+from core.inference.request import Request, make_request
+from core.models.hardware import BYTES_PER_NUMBER
 from core.models.loading import LoadedModel
 from core.progress import ProgressCallback
 from core.prompts.messages import Prompt
 
-if TYPE_CHECKING:
-    import torch
-
-_BATCH_ROWS = 8
-_BATCH_TOKENS = 8192
-
-
-@dataclass(slots=True)
-class _Request:
-    """A prompt on its way: its tokens, how many may be drawn, its random numbers, and what has been drawn."""
-
-    prompt_ids: list[int]
-    limit: int
-    source: torch.Generator
-    stream: TextStream
-    token_ids: list[int]
-    logprobs: list[float]
-    finish_reason: FinishReason | None = None
-
-    def completion(self) -> Completion:
-        return Completion(
-            text=self.stream.text,
-            finish_reason=self.finish_reason or "length",
-            token_ids=tuple(self.token_ids),
-            logprobs=tuple(self.logprobs),
-            prompt_tokens=len(self.prompt_ids),
-            completion_tokens=len(self.token_ids),
-        )
+_SCORE_ROWS = 128
+_SCORE_TOKENS = 16384
 
 
 class LocalGenerator:
     """A causal model as a `Generator`.
 
-    The text of a prompt is fixed by prompt and seed. Batches are computed together, and the last bits of a result
-    depend on the batch's shape; where two tokens tie to within that rounding, another batch may choose the other.
+    The text of a prompt is fixed by prompt, seed and which of its completions it is. Batches are computed together, and
+    the last bits of a result depend on the batch's shape; where two tokens tie to within that rounding, another batch
+    may choose the other.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -65,6 +39,10 @@ class LocalGenerator:
         self._chat = ChatTokenizer(loaded.tokenizer)
         self._end_ids = frozenset(self._chat.end_ids(loaded.model))
         self._context_tokens = getattr(loaded.model.config, "max_position_embeddings", None) or 2048
+        placement = loaded.placement
+        self._forwards = ForwardChoice(
+            loaded.model, placement.device, placement.dtype, self._chat.padding_id, loaded.name
+        )
 
     @property
     def name(self) -> str:
@@ -86,25 +64,23 @@ class LocalGenerator:
         sampling: Sampling = GREEDY,
         progress: ProgressCallback | None = None,
     ) -> list[Completion]:
-        """One completion a prompt. Raises `InputError` for a prompt that is empty or too long."""
+        """`sampling.n` completions a prompt. Raises `InputError` for a prompt that is empty or too long."""
         requests = self._requests(prompts, sampling)
-        order = sorted(range(len(requests)), key=lambda index: -len(requests[index].prompt_ids))
+        config = self._model.config.get_text_config(decoder=True)
         done = 0
-        while done < len(order):
-            longest = len(requests[order[done]].prompt_ids) + sampling.max_tokens
-            size = max(1, min(_BATCH_ROWS, _BATCH_TOKENS // longest))
-            batch = [requests[index] for index in order[done : done + size]]
-            for _ in self._decode(batch, sampling):
+        for batch in batches(requests, config, BYTES_PER_NUMBER[self._loaded.placement.dtype]):
+            for _ in run_requests(self._forward(batch), batch, self._end_ids):
                 pass
             done += len(batch)
             if progress:
-                progress(done, len(order))
+                progress(done, len(requests))
         return [request.completion() for request in requests]
 
     def stream(self, prompt: Prompt, sampling: Sampling = GREEDY) -> Iterator[str]:
-        """Pieces of the text as they come. Raises as `generate` does."""
-        requests = self._requests([prompt], sampling)
-        yield from (piece for piece in self._decode(requests, sampling) if piece)
+        """Pieces of the first completion's text as they come. Raises as `generate` does."""
+        requests = self._requests([prompt], sampling)[:1]
+        pieces = run_requests(self._forward(requests), requests, self._end_ids)
+        yield from (piece for piece in pieces if piece)
 
     def score(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[ContinuationScore]:
         """Log-probabilities of each continuation's tokens. Raises `InputError` for an empty one."""
@@ -114,28 +90,32 @@ class LocalGenerator:
             (self._prompt_ids(prompt), self._chat.continuation_ids(continuation))
             for prompt, continuation in zip(prompts, continuations, strict=True)
         ]
-        if not all(ids for _, ids in pairs):
-            raise InputError("A continuation to score is empty.", hint="Give at least one character.")
-        scores: list[ContinuationScore | None] = [None] * len(pairs)
-        order = sorted(range(len(pairs)), key=lambda index: -sum(map(len, pairs[index])))
-        for start in range(0, len(order), _BATCH_ROWS):
-            rows = order[start : start + _BATCH_ROWS]
-            for index, logprobs in zip(rows, self._score_batch([pairs[index] for index in rows]), strict=True):
-                scores[index] = ContinuationScore(tuple(pairs[index][1]), logprobs)
-        return [score for score in scores if score is not None]
+        for pair in pairs:
+            self._check_pair(*pair)
+        scores: dict[int, ContinuationScore] = {}
+        for batch in _score_batches(pairs):
+            chosen = [pairs[index] for index in batch]
+            forward = self._forwards.for_length(max(len(prompt) + len(after) for prompt, after in chosen))
+            for index, logprobs in zip(batch, forward.score(chosen), strict=True):
+                scores[index] = ContinuationScore(tuple(pairs[index][1]), tuple(logprobs))
+        return [scores[index] for index in range(len(pairs))]
 
-    def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[_Request]:
+    def _forward(self, requests: Sequence[Request]) -> Forward:
+        return self._forwards.for_length(max(len(request.prompt_ids) + request.limit for request in requests))
+
+    def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
         if isinstance(prompts, str):
             raise InputError("`generate` takes a list of prompts.", hint="Write [prompt].")
-        copies: Counter[str] = Counter()
+        copies: Counter[tuple[int, ...]] = Counter()
         requests = []
         for prompt in prompts:
             ids = self._prompt_ids(prompt)
-            key = " ".join(map(str, ids))
-            limit = min(sampling.max_tokens, self._context_tokens - len(ids))
-            source = random_source(sampling.seed, key, copies[key])
-            copies[key] += 1
-            requests.append(_Request(ids, limit, source, TextStream(self._chat.decode, sampling.stop), [], []))
+            for _ in range(sampling.n):
+                copy = copies[tuple(ids)]
+                copies[tuple(ids)] += 1
+                requests.append(
+                    make_request(ids, copy, sampling, context_tokens=self._context_tokens, decode=self._chat.decode)
+                )
         return requests
 
     def _prompt_ids(self, prompt: Prompt) -> list[int]:
@@ -149,73 +129,26 @@ class LocalGenerator:
             )
         return ids
 
-    def _decode(self, requests: list[_Request], sampling: Sampling) -> Iterator[str]:
-        """Draw until every request is done; yields what the first request can show in addition, step by step."""
-        first, active = requests[0], list(requests)
-        batch = Batch(
-            self._model,
-            [request.prompt_ids for request in requests],
-            padding=self._chat.padding_id,
-            device=self._loaded.placement.device,
-        )
-        while True:
-            logits = batch.next_logits()
-            drawn = _draw(active, logits, sampling)
-            logprobs = token_logprobs(logits, drawn).tolist()
-            for request, token, logprob in zip(active, drawn.tolist(), logprobs, strict=True):
-                piece = self._take(request, token, logprob)
-                if request is first:
-                    yield piece
-            keep = [row for row, request in enumerate(active) if request.finish_reason is None]
-            if not keep:
-                return
-            batch.advance(drawn, keep)
-            active = [active[row] for row in keep]
-
-    def _take(self, request: _Request, token: int, logprob: float) -> str:
-        """Add a token to a request; returns what it can show in addition."""
-        request.token_ids.append(token)
-        request.logprobs.append(logprob)
-        if token in self._end_ids:
-            request.finish_reason = "stop"
-            return request.stream.finish()
-        piece = request.stream.add(token)
-        if request.stream.stopped:
-            request.finish_reason = "stop"
-        elif len(request.token_ids) == request.limit:
-            piece += request.stream.finish()
-            request.finish_reason = "stop" if request.stream.stopped else "length"
-        return piece
-
-    def _score_batch(self, pairs: list[tuple[list[int], list[int]]]) -> list[tuple[float, ...]]:
-        import torch
-
-        device = self._loaded.placement.device
-        for prompt, continuation in pairs:
-            if len(prompt) + len(continuation) > self._context_tokens:
-                raise InputError(
-                    f"Prompt and continuation have {len(prompt) + len(continuation):,} tokens; '{self.name}' "
-                    f"can read {self._context_tokens:,}.",
-                    hint="Shorten them.",
-                )
-        tokens, mask = left_padded([prompt + continuation for prompt, continuation in pairs], self._chat.padding_id)
-        longest = max(len(continuation) for _, continuation in pairs)
-        with torch.inference_mode():
-            logits = self._model(
-                input_ids=tokens.to(device),
-                attention_mask=mask.to(device),
-                position_ids=positions_of(mask).to(device),
-                logits_to_keep=longest + 1,
-            ).logits[:, -longest - 1 : -1]  # (B, longest, V): position i says token i + 1
-            logprobs = token_logprobs(logits, tokens[:, -longest:].to(device)).cpu()  # (B, longest)
-        return [
-            tuple(row[longest - len(continuation) :].tolist())
-            for row, (_, continuation) in zip(logprobs, pairs, strict=True)
-        ]
+    def _check_pair(self, prompt: list[int], continuation: list[int]) -> None:
+        if not continuation:
+            raise InputError("A continuation to score is empty.", hint="Give at least one character.")
+        tokens = len(prompt) + len(continuation)
+        if tokens > self._context_tokens:
+            raise InputError(
+                f"Prompt and continuation have {tokens:,} tokens; '{self.name}' can read {self._context_tokens:,}.",
+                hint="Shorten them.",
+            )
 
 
-def _draw(active: list[_Request], logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """One token a request, ``(B,)``, from logits ``(B, V)``."""
-    drawing = sampling.temperature > 0
-    noise = exponential_noise([request.source for request in active], logits.shape[-1]) if drawing else logits
-    return draw(logits, noise, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p)
+def _score_batches(pairs: Sequence[tuple[list[int], list[int]]]) -> Iterator[list[int]]:
+    """Numbers of pairs to score together: equal prompts side by side, then of similar length."""
+    order = sorted(range(len(pairs)), key=lambda index: (-len(pairs[index][0]), pairs[index][0], -len(pairs[index][1])))
+    batch: list[int] = []
+    for index in order:
+        longest = sum(map(len, pairs[batch[0]])) if batch else 0
+        if len(batch) == _SCORE_ROWS or (len(batch) + 1) * longest > _SCORE_TOKENS:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from pydantic import SecretStr
@@ -26,8 +27,8 @@ _PARALLEL_REQUESTS = 8
 class RemoteGenerator:
     """A model behind an endpoint as a `Generator`.
 
-    Sampling happens there: whether `seed` and `top_k` are honoured is the endpoint's affair. `top_k` is sent only where
-    it is set, since providers other than vLLM and llama.cpp refuse it.
+    Sampling happens there: whether `seed` and `top_k` are honoured is the endpoint's affair. `top_k`, `min_p` and
+    `repetition_penalty` are sent only where they are set, since providers other than vLLM and llama.cpp refuse them.
     """
 
     def __init__(
@@ -66,16 +67,17 @@ class RemoteGenerator:
         sampling: Sampling = GREEDY,
         progress: ProgressCallback | None = None,
     ) -> list[Completion]:
-        """One completion a prompt, several requests at a time.
+        """`sampling.n` completions a prompt, several requests at a time; the i-th completion has the seed + i.
 
         Raises:
             EndpointError: refused, timed out, or answered something unusable, after the retries.
         """
         if isinstance(prompts, str):
             raise InputError("`generate` takes a list of prompts.", hint="Write [prompt].")
+        seeds = [replace(sampling, seed=sampling.seed + copy) for copy in range(sampling.n)]
         completions = []
         with ThreadPoolExecutor(max_workers=_PARALLEL_REQUESTS) as pool:
-            running = [pool.submit(self._complete, prompt, sampling) for prompt in prompts]
+            running = [pool.submit(self._complete, prompt, one) for prompt in prompts for one in seeds]
             try:
                 for request in running:
                     completions.append(request.result())
@@ -120,8 +122,9 @@ class RemoteGenerator:
         }
         if sampling.stop:
             body["stop"] = list(sampling.stop)
-        if sampling.top_k:
-            body["top_k"] = sampling.top_k
+        for name, neutral in (("top_k", 0), ("min_p", 0.0), ("repetition_penalty", 1.0)):
+            if getattr(sampling, name) != neutral:
+                body[name] = getattr(sampling, name)
         if isinstance(prompt, RawText):
             return "/completions", {**body, "prompt": str(prompt)}
         return "/chat/completions", {**body, "messages": as_messages(prompt)}

@@ -10,16 +10,19 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.inference import Sampling
-from core.inference.decoding import draw, exponential_noise, random_source, token_logprobs
+from core.inference.decoding import _nucleus, draw, exponential_noise, random_source, token_logprobs
 from core.inference.detokenize import TextStream
 
 LOGITS = [2.0, 1.0, 0.5, 0.0, -1.0]
 
 
-def frequencies(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, rows: int = 40_000) -> list[float]:
+def frequencies(
+    temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, rows: int = 40_000
+) -> list[float]:
     logits = torch.tensor([LOGITS]).expand(rows, -1)
     noise = torch.empty(rows, len(LOGITS)).exponential_(generator=torch.Generator().manual_seed(0))
-    counts = Counter(draw(logits, noise, temperature=temperature, top_k=top_k, top_p=top_p).tolist())
+    drawn = draw(logits, noise, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+    counts = Counter(drawn.tolist())
     return [counts[token] / rows for token in range(len(LOGITS))]
 
 
@@ -43,6 +46,12 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p():
     # probabilities .56 .21 .13 .08 .03: .6 is reached by two tokens
     assert frequencies(top_p=0.6) == pytest.approx([*softmax(LOGITS[:2]), 0, 0, 0], abs=0.01)
     assert frequencies(top_p=1e-6) == [1, 0, 0, 0, 0]
+
+
+def test_min_p_keeps_tokens_near_the_likeliest():
+    # e^-1 = .37 and e^-1.5 = .22 of the likeliest
+    assert frequencies(min_p=0.3) == pytest.approx([*softmax(LOGITS[:2]), 0, 0, 0], abs=0.01)
+    assert frequencies(min_p=0.2) == pytest.approx([*softmax(LOGITS[:3]), 0, 0], abs=0.01)
 
 
 def test_temperature_zero_takes_the_likeliest():
@@ -108,7 +117,18 @@ def test_half_a_character_is_held_back_and_shown_as_such_at_the_end():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"max_tokens": 0}, {"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.1}, {"stop": [""]}, {"seed": -1}],
+    [
+        {"max_tokens": 0},
+        {"temperature": -1},
+        {"top_k": -1},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"stop": [""]},
+        {"seed": -1},
+        {"min_p": 1.5},
+        {"repetition_penalty": 0},
+        {"n": 0},
+    ],
 )
 def test_sampling_refuses_what_makes_no_sense(wrong: dict[str, object]):
     with pytest.raises(InputError, match=next(iter(wrong))):
@@ -117,3 +137,14 @@ def test_sampling_refuses_what_makes_no_sense(wrong: dict[str, object]):
 
 def test_one_stop_string_may_be_given_bare():
     assert Sampling(stop="\n").stop == ("\n",)
+
+
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("spread", [0.01, 5.0])
+def test_the_nucleus_against_a_full_sort(top_p: float, spread: float):
+    logits = torch.randn(7, 1000, generator=torch.Generator().manual_seed(2)) * spread
+    found = _nucleus(logits, top_p).isfinite()
+    for row, kept in zip(logits.double().softmax(dim=-1), found, strict=True):
+        ranked, ids = row.sort(descending=True)
+        count = int((ranked.cumsum(0) - ranked < top_p).sum())
+        assert set(kept.nonzero().flatten().tolist()) == set(ids[:count].tolist())

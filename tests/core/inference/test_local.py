@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import torch
@@ -74,6 +75,14 @@ def test_seeds_decide_and_copies_of_a_prompt_differ(generator: LocalGenerator):
     assert generator.generate(["Hello"], sampling)[0].text == first.text
     other = generator.generate(["Hello"], Sampling(max_tokens=16, temperature=1.0, seed=2))[0]
     assert other.text != first.text
+
+
+def test_n_completions_are_copies_of_the_prompt(generator: LocalGenerator):
+    sampling = Sampling(max_tokens=16, temperature=1.0, seed=1)
+    copies = generator.generate(["Hello", "Hello", "Bye", "Bye"], sampling)
+    together = generator.generate(["Hello", "Bye"], replace(sampling, n=2))
+    assert [completion.text for completion in together] == [completion.text for completion in copies]
+    assert "".join(generator.stream("Bye", replace(sampling, n=2))) == copies[2].text
 
 
 def test_the_text_ends_before_a_stop_string(generator: LocalGenerator):

@@ -1,0 +1,119 @@
+"""The decoding loop: one for batches, samples and streams.
+
+Requests of similar length run together; those with the same prompt are rows of one prompt; who is done leaves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from core.inference.decoding import draw, exponential_noise, repetition_penalised, token_logprobs
+from core.inference.forward import Forward
+from core.inference.generator import Sampling
+from core.inference.request import Request
+
+if TYPE_CHECKING:
+    import torch
+
+_BATCH_ROWS = 256
+_CACHE_BYTES = 2**31
+"""Keys and values of a batch at most, unless a single request needs more."""
+
+
+def run_requests(forward: Forward, requests: Sequence[Request], end_ids: frozenset[int]) -> Iterator[str]:
+    """Write every request to its end; yields what the first can show in addition, step by step."""
+    active = sorted(requests, key=lambda request: request.prompt_ids)  # equal prompts side by side
+    prompts: list[list[int]] = []
+    copies: list[int] = []
+    for request in active:
+        if not prompts or prompts[-1] != request.prompt_ids:
+            prompts.append(request.prompt_ids)
+            copies.append(0)
+        copies[-1] += 1
+    rows = forward.start(prompts, copies)
+    while True:
+        drawn = draw_tokens(active, rows.logits)
+        logprobs = token_logprobs(rows.logits, drawn).tolist()
+        tokens = drawn.tolist()
+        for request, token, logprob in zip(active, tokens, logprobs, strict=True):
+            piece = request.take(token, logprob, end_ids)
+            if request is requests[0]:
+                yield piece
+        keep = _closed_up([request.finish_reason is None for request in active])
+        if not keep:
+            return
+        rows.advance([tokens[row] for row in keep], keep)
+        active = [active[row] for row in keep]
+
+
+def draw_tokens(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tensor:
+    """One token a request, ``(B,)``, from logits ``(B, V)``."""
+    by_sampling: dict[Sampling, list[int]] = defaultdict(list)
+    for row, request in enumerate(requests):
+        by_sampling[request.sampling].append(row)
+    if len(by_sampling) == 1:
+        return _draw_alike(requests, logits)
+    drawn = logits.argmax(dim=-1)
+    for rows in by_sampling.values():
+        drawn[rows] = _draw_alike([requests[row] for row in rows], logits[rows])
+    return drawn
+
+
+def _draw_alike(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tensor:
+    """For requests that all have the same sampling."""
+    import torch
+
+    sampling = requests[0].sampling
+    vocabulary = logits.shape[-1]
+    if sampling.repetition_penalty != 1:
+        seen = torch.stack([request.seen_tokens(vocabulary, logits.device) for request in requests])
+        logits = repetition_penalised(logits, seen, sampling.repetition_penalty)
+    noise = logits
+    if sampling.temperature > 0:
+        noise = exponential_noise([request.source for request in requests], vocabulary).to(logits.device)
+    return draw(
+        logits,
+        noise,
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        min_p=sampling.min_p,
+    )
+
+
+def batches(requests: Sequence[Request], model_config: Any, bytes_per_number: int) -> Iterator[list[Request]]:
+    """Requests to run together: of similar length, equal prompts side by side, within rows and memory."""
+    token_bytes = _token_bytes(model_config, bytes_per_number)
+    batch: list[Request] = []
+    used = 0
+    for request in sorted(requests, key=lambda request: (-len(request.prompt_ids), request.prompt_ids)):
+        own = request.limit
+        new_prompt = not batch or batch[-1].prompt_ids != request.prompt_ids
+        needed = own + (len(request.prompt_ids) if new_prompt else 0)
+        if batch and (len(batch) == _BATCH_ROWS or (used + needed) * token_bytes > _CACHE_BYTES):
+            yield batch
+            batch, used, needed = [], 0, own + len(request.prompt_ids)
+        batch.append(request)
+        used += needed
+    if batch:
+        yield batch
+
+
+def _token_bytes(config: Any, bytes_per_number: int) -> int:
+    """Keys and values of one token in all layers."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * width * bytes_per_number)
+
+
+def _closed_up(live: Sequence[bool]) -> list[int]:
+    """Rows that go on, in an order that moves few: those from the end fill the gaps."""
+    count = sum(live)
+    rows = list(range(count))
+    movers = (row for row in range(count, len(live)) if live[row])
+    for place in range(count):
+        if not live[place]:
+            rows[place] = next(movers)
+    return rows

@@ -1,0 +1,133 @@
+"""Which way a model runs: `SharedPrefixForward`, or `PlainForward` where that is not for it.
+
+On first use the fast way is compared with the model's own forward pass; where they differ, the model goes the plain way
+from then on, with a warning.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from core.inference.plain import PlainForward
+from core.inference.shared_prefix import SharedPrefixForward
+
+if TYPE_CHECKING:
+    import torch
+
+_CHECK_TOLERANCE = {"float32": 5e-3, "bfloat16": 0.3, "float16": 0.1}
+"""Largest relative difference of logits put down to rounding.
+
+Twice what the attention implementations of transformers differ by among themselves on the catalogue's models (0.0014 in
+float32, 0.15 in bfloat16), or more. A wrong mask or position gives about 1.
+"""
+
+
+class Continuation(Protocol):
+    """Rows under way. `logits` ``(B, V)`` says what comes next."""
+
+    logits: torch.Tensor
+
+    def advance(self, tokens: Sequence[int], rows: Sequence[int]) -> None:
+        """Go on with `rows`, in this order, the i-th of them with `tokens[i]` appended."""
+        ...
+
+
+class Forward(Protocol):
+    """A way to run the model."""
+
+    def start(self, prompts: Sequence[list[int]], copies: Sequence[int]) -> Continuation:
+        """Rows for prompts, `copies[i]` rows for prompt i, one prompt's after the other's."""
+        ...
+
+    def score(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[list[float]]:
+        """Log-probability of each token of the second of a pair, after the first."""
+        ...
+
+
+def shared_prefix_limit(model: Any) -> int | None:
+    """How many tokens prompt and completion may have together to go the fast way; 0 if it is not for this model.
+
+    Past the window of sliding attention the plain way is right, since our rows keep and see everything.
+    """
+    config = model.config.get_text_config(decoder=True)
+    kinds = set(getattr(config, "layer_types", None) or ())
+    if not getattr(model, "_supports_attention_backend", False) or kinds - {"full_attention", "sliding_attention"}:
+        return 0
+    window = getattr(config, "sliding_window", None)
+    slides = "sliding_attention" in kinds or (not kinds and bool(window))
+    return int(window) if slides and window else None
+
+
+def differs_from_model(forward: Forward, model: Any, device: str, dtype: str) -> str:
+    """Why `forward` must not be used: how its logits differ from the model's own; empty if they do not.
+
+    Three prompts with a common beginning, of two lengths, one of them twice, go three steps; a row leaves on the way.
+    """
+    import torch
+
+    vocabulary = model.config.get_text_config(decoder=True).vocab_size
+    numbers = [int(value) for value in torch.randint(vocabulary, (24,), generator=torch.Generator().manual_seed(0))]
+    prompts = [numbers[:20], numbers[:18] + numbers[20:23], numbers[:17]]
+    texts = [prompts[0], prompts[0], prompts[1], prompts[2]]
+    worst = 0.0
+    try:
+        rows = forward.start(prompts, [2, 1, 1])
+        for keep in ([0, 1, 2, 3], [0, 3, 2], [0, 1, 2]):
+            worst = max(worst, _relative_difference(rows.logits, _own_logits(model, texts, device)))
+            tokens = [numbers[(3 * row + len(texts[row])) % len(numbers)] for row in keep]
+            texts = [[*texts[row], token] for row, token in zip(keep, tokens, strict=True)]
+            rows.advance(tokens, keep)
+        worst = max(worst, _relative_difference(rows.logits, _own_logits(model, texts, device)))
+    except (RuntimeError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    limit = _CHECK_TOLERANCE[dtype]
+    return "" if worst <= limit else f"logits differ by {worst:.2g} of their spread; {limit:g} is allowed"
+
+
+def _own_logits(model: Any, texts: Sequence[list[int]], device: str) -> torch.Tensor:
+    import torch
+
+    with torch.inference_mode():
+        rows = [model(torch.tensor([text], device=device), use_cache=False).logits[0, -1] for text in texts]
+    return torch.stack(rows).float()
+
+
+def _relative_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
+    spread = (expected - expected.mean(dim=-1, keepdim=True)).norm(dim=-1)
+    worst: float = ((found - expected).norm(dim=-1) / spread).max().item()
+    return worst if worst == worst else float("inf")  # not a number compares false with any limit
+
+
+class ForwardChoice:
+    """The way a model goes, decided on first use."""
+
+    def __init__(self, model: Any, device: str, dtype: str, padding: int, name: str) -> None:
+        self._model, self._device, self._dtype, self._name = model, device, dtype, name
+        self._plain = PlainForward(model, padding=padding, device=device)
+        self._limit = shared_prefix_limit(model)
+        self._fast: SharedPrefixForward | None = None
+        self._decided = threading.Lock()
+        self._checked = False
+
+    def for_length(self, tokens: int) -> Forward:
+        """The way for prompts that grow to `tokens` with their completions."""
+        if self._limit is not None and tokens > self._limit:
+            return self._plain
+        with self._decided:
+            if not self._checked:
+                self._check()
+        return self._fast or self._plain
+
+    def _check(self) -> None:
+        fast = SharedPrefixForward(self._model, self._device)
+        reason = differs_from_model(fast, self._model, self._device, self._dtype)
+        self._checked = True
+        if reason:
+            warnings.warn(
+                f"'{self._name}' is run the plain way, which is slower: {reason}.", RuntimeWarning, stacklevel=4
+            )
+        else:
+            self._fast = fast

@@ -1,0 +1,101 @@
+"""The plain way to run a causal model: rows padded on the left, transformers' own cache and attention.
+
+For models the fast way is not made for (recurrent layers, sliding windows that fill up), and its reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from core.inference.decoding import token_logprobs
+
+if TYPE_CHECKING:
+    import torch
+
+
+class PlainForward:
+    """See `core.inference.forward.Forward`."""
+
+    def __init__(self, model: Any, *, padding: int, device: str) -> None:
+        self._model = model
+        self._padding = padding
+        self._device = device
+
+    def start(self, prompts: Sequence[list[int]], copies: Sequence[int]) -> PlainContinuation:
+        """Rows for prompts, `copies[i]` rows for prompt i."""
+        rows = [prompt for prompt, count in zip(prompts, copies, strict=True) for _ in range(count)]
+        return PlainContinuation(self._model, rows, padding=self._padding, device=self._device)
+
+    def score(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[list[float]]:
+        """Log-probability of each token of the second of a pair, after the first."""
+        import torch
+
+        tokens, mask = _left_padded([[*prompt, *continuation] for prompt, continuation in pairs], self._padding)
+        longest = max(len(continuation) for _, continuation in pairs)
+        with torch.inference_mode():
+            logits = self._model(
+                input_ids=tokens.to(self._device),
+                attention_mask=mask.to(self._device),
+                position_ids=_positions_of(mask).to(self._device),
+                logits_to_keep=longest + 1,
+            ).logits[:, -longest - 1 : -1]  # (B, longest, V): place i says token i + 1
+            logprobs = token_logprobs(logits, tokens[:, -longest:].to(self._device)).cpu()  # (B, longest)
+        return [
+            row[longest - len(continuation) :].tolist() for row, (_, continuation) in zip(logprobs, pairs, strict=True)
+        ]
+
+
+class PlainContinuation:
+    """See `core.inference.forward.Continuation`."""
+
+    def __init__(self, model: Any, rows: Sequence[list[int]], *, padding: int, device: str) -> None:
+        tokens, mask = _left_padded(rows, padding)
+        self._model = model
+        self._device = device
+        self._mask = mask.to(device)  # (B, T)
+        self._cache: Any = None
+        self._run(tokens.to(device), _positions_of(self._mask))
+
+    def advance(self, tokens: Sequence[int], rows: Sequence[int]) -> None:
+        """Go on with `rows`, in this order, the i-th of them with `tokens[i]` appended."""
+        import torch
+
+        if list(rows) != list(range(len(self._mask))):
+            index = torch.tensor(list(rows), device=self._device)
+            with torch.inference_mode():
+                self._cache.batch_select_indices(index)
+            self._mask = self._mask[index]
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(rows), 1)], dim=1)
+        new = torch.tensor(tokens, device=self._device).unsqueeze(-1)  # (B, 1)
+        self._run(new, _positions_of(self._mask)[:, -1:])
+
+    def _run(self, tokens: torch.Tensor, positions: torch.Tensor) -> None:
+        import torch
+
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=tokens,
+                attention_mask=self._mask,
+                position_ids=positions,
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        self._cache = output.past_key_values
+        self.logits: torch.Tensor = output.logits[:, -1].float()  # (B, V)
+
+
+def _left_padded(rows: Sequence[list[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and mask, both ``(B, T)``, so that all rows end together."""
+    import torch
+
+    length = max(len(row) for row in rows)
+    tokens = torch.tensor([[padding] * (length - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows])
+    return tokens, mask
+
+
+def _positions_of(mask: torch.Tensor) -> torch.Tensor:
+    """Positions ``(B, T)`` that count from 0 at each row's first real token."""
+    return (mask.cumsum(dim=-1) - 1).clamp(min=0)
