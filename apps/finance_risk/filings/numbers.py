@@ -7,6 +7,9 @@ import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 
+RAISED = "\u202f"
+"""Stands before a raised mark in rendered text (a narrow space, so that it reads well)."""
+
 _NIL = frozenset(("-", "--", "---", "—", "——", "–", "―", "−", "nil", "无"))
 CURRENCY_SIGNS = frozenset(("$", "US$", "HK$", "C$", "A$", "¥", "€", "£", "RMB", "USD", "CNY", "EUR", "GBP", "HKD"))
 _SIGN = r"(?:US\$|HK\$|C\$|A\$|RMB|USD|CNY|EUR|GBP|HKD|[$¥€£])"
@@ -14,7 +17,7 @@ _NUMBER = re.compile(
     rf"""(?P<minus>[-−–])?\s*(?P<currency>{_SIGN})?\s*(?P<open>\()?\s*(?P<currency2>{_SIGN})?\s*(?P<minus2>[-−–])?\s*
     (?P<digits>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)
     \s*(?P<percent>%)?\s*(?P<close>\))?\s*(?P<percent2>%)?
-    (?:\s+\(?(?:\d{{1,2}}|[a-z])\)?|\s*\((?:\d{{1,2}}|[a-z])\)|\s*[*†‡]+)?""",  # a footnote mark
+    (?:\s*\((?:\d{{1,2}}|[a-z])\)|\s*[*†‡]+)?""",  # a footnote mark
     re.VERBOSE,
 )
 
@@ -34,9 +37,10 @@ def parse_number(text: str) -> PrintedNumber | None:
     """The number that is the whole of `text`, or None.
 
     Separators must stand every three digits: "1,23" and "12,3456" are no numbers of a statement, and guessing what was
-    meant would be a wrong figure. A dash, alone or after a currency sign, is zero.
+    meant would be a wrong figure; so would be one of two numbers in a cell. A raised mark is no part of the number.
+    A dash, alone or after a currency sign, is zero.
     """
-    text = unicodedata.normalize("NFKC", text).strip()
+    text = unicodedata.normalize("NFKC", text.partition(RAISED)[0]).strip()
     if not text:
         return None
     bare = text.lstrip("$¥€£ ").rstrip("% ")

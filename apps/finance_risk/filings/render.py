@@ -14,6 +14,7 @@ from typing import Any
 from lxml import etree
 
 from apps.finance_risk.filings.grid import GridBuilder, Table
+from apps.finance_risk.filings.numbers import RAISED
 from core.errors import UnreadableFile
 from core.text.spans import Span
 
@@ -28,7 +29,7 @@ _BLOCKS = frozenset(
 )
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _INLINE = re.compile(r"display\s*:\s*inline", re.IGNORECASE)
-_RAISED = re.compile(r"vertical-align\s*:\s*(?:super|top\b)|top\s*:\s*-\d", re.IGNORECASE)
+_RAISED = re.compile(r"vertical-align\s*:\s*super|top\s*:\s*-\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _open(tag: str, element: Any, writer: _Writer, frames: list[_Frame], tables:
     elif tag == "br" or _is_block(element):
         writer.line()
     elif tag == "sup" or (tag in ("span", "font") and frames and _RAISED.search(element.get("style", ""))):
-        writer.space()  # keeps a footnote mark apart from the number before it
+        writer.raised()
 
 
 def _close(tag: str, element: Any, writer: _Writer, frames: list[_Frame], tables: list[Table | None]) -> None:
@@ -149,6 +150,11 @@ class _Writer:
 
     def space(self) -> None:
         self._pending = self._pending or " "
+
+    def raised(self) -> None:
+        """A raised mark follows: set apart so that "24" with footnote 1 is neither 241 nor two numbers."""
+        if self._pending in ("", " "):
+            self._pending = RAISED
 
     def line(self) -> None:
         if not self.cell_is_empty:

@@ -60,9 +60,9 @@ def test_spans_point_at_the_cell_text():
         "<tr><td>C<br>c</td></tr></table><p>Tail</p>"
     )
     cells = [cell for row in page.tables[0].rows for cell in row]
-    assert [cell.text for cell in cells] == ["A", "B 1", "C\nc"]
+    assert [cell.text for cell in cells] == ["A", "B\u202f1", "C\nc"]
     assert all(cell.span.of(page.text) == cell.text for cell in cells)
-    assert page.text == "Intro\nA\tB 1\nC\nc\nTail"
+    assert page.text == "Intro\nA\tB\u202f1\nC\nc\nTail"
 
 
 def test_a_table_in_a_table_makes_the_outer_one_layout():

@@ -26,7 +26,8 @@ from apps.finance_risk.filings.numbers import is_currency_sign, parse_number
         ("１,２３４", 1234),
         ("¥12.50", Decimal("12.50")),
         ("1,234 (1)", 1234),
-        ("61 2", 61),
+        ("61\u202f2", 61),
+        ("(61)\u202f(a)", -61),
         ("700 (a)", 700),
         ("—", 0),
         ("$ —", 0),
@@ -40,7 +41,22 @@ def test_a_printed_number_is_read(text: str, value: object):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1,23", "12,34,567", "1234,567", "2024年", "5 to", "12.5x", "1,234)", "Note 5", "n/a", "1 234", "1.2.3", "()"],
+    [
+        "",
+        "1,23",
+        "12,34,567",
+        "1234,567",
+        "2024年",
+        "5 to",
+        "12.5x",
+        "1,234)",
+        "Note 5",
+        "n/a",
+        "1 234",
+        "61 58",
+        "1.2.3",
+        "()",
+    ],
 )
 def test_what_is_no_number_is_refused(text: str):
     assert parse_number(text) is None
