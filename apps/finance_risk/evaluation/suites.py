@@ -77,8 +77,8 @@ def _run_xbrl(limit: int | None, progress: ProgressCallback) -> Outcome:
             f"n counts tagged values on the face of the statements, {len({c.key.line for _, c in chosen})} lines, "
             "all printed years",
             f"missing counts values not given; {refused} of them were read and refused by a broken identity",
-            "developed on the Apple and NVIDIA filings, Coca-Cola and Netflix held back until the reader stood; one fault "
-            "that the Netflix filing showed was mended since: docs/finance_risk.md",
+            "developed on the Apple and NVIDIA filings, Coca-Cola and Netflix held back until it stood; one fault that "
+            "the Netflix filing showed was mended since: docs/finance_risk.md",
             *by_file,
         ),
         failures=tuple(_failure(name, c) for name, c in chosen if not c.is_exact)[:_SHOWN_FAILURES],
