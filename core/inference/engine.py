@@ -83,16 +83,18 @@ def _draw_alike(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tens
     )
 
 
-def batches(requests: Sequence[Request], model_config: Any, bytes_per_number: int) -> Iterator[list[Request]]:
+def batches(
+    requests: Sequence[Request], model_config: Any, bytes_per_number: int, *, rows_each: int = 1
+) -> Iterator[list[Request]]:
     """Requests to run together: of similar length, equal prompts side by side, within rows and memory."""
     token_bytes = _token_bytes(model_config, bytes_per_number)
     batch: list[Request] = []
     used = 0
     for request in sorted(requests, key=lambda request: (-len(request.prompt_ids), request.prompt_ids)):
-        own = request.limit
+        own = rows_each * request.limit
         new_prompt = not batch or batch[-1].prompt_ids != request.prompt_ids
         needed = own + (len(request.prompt_ids) if new_prompt else 0)
-        if batch and (len(batch) == _BATCH_ROWS or (used + needed) * token_bytes > _CACHE_BYTES):
+        if batch and ((len(batch) + 1) * rows_each > _BATCH_ROWS or (used + needed) * token_bytes > _CACHE_BYTES):
             yield batch
             batch, used, needed = [], 0, own + len(request.prompt_ids)
         batch.append(request)

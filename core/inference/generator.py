@@ -28,6 +28,8 @@ class Sampling:
         min_p: draw among the tokens at least this many times as likely as the likeliest; 0 for all.
         repetition_penalty: above 1 makes tokens less likely that the prompt or the text has already; 1 changes nothing.
         n: so many completions of each prompt; they differ as their random numbers do.
+        beams: above 1, beam search keeps so many beginnings, and the `n` best texts are returned. Temperature 0 only.
+        length_penalty: of beam search; above 0 favours longer texts, 0 does not look at length.
         stop: the text ends before the first of these strings.
         seed: with the prompt it fixes what is drawn, whatever else is in the batch (but see `LocalGenerator`).
     """
@@ -41,6 +43,8 @@ class Sampling:
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     n: int = 1
+    beams: int = 1
+    length_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         """Raises `InputError` for a value out of its range."""
@@ -54,11 +58,18 @@ class Sampling:
             ("min_p", 0 <= self.min_p <= 1, "from 0 to 1"),
             ("repetition_penalty", 0 < self.repetition_penalty <= 10, "above 0, at most 10"),
             ("n", self.n >= 1, "at least 1"),
+            ("beams", self.beams >= 1, "at least 1"),
+            ("length_penalty", -10 <= self.length_penalty <= 10, "from -10 to 10"),
             ("stop", all(self.stop), "strings that are not empty"),
             ("seed", 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
         ):
             if not valid:
                 raise InputError(f"Sampling: {name} = {getattr(self, name)!r} cannot be used.", hint=f"Use {rule}.")
+        if self.beams > 1 and (self.temperature > 0 or self.repetition_penalty != 1 or self.n > self.beams):
+            raise InputError(
+                f"Sampling: beams = {self.beams} cannot be used with these values.",
+                hint="Beam search takes temperature 0, no repetition penalty, and an n of at most `beams`.",
+            )
 
 
 GREEDY = Sampling()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from core.errors import InputError
+from core.inference.beam import Hypothesis, beam_search
 from core.inference.chat_template import ChatTokenizer
 from core.inference.engine import batches, run_requests
 from core.inference.forward import Forward, ForwardChoice
@@ -65,6 +67,8 @@ class LocalGenerator:
         progress: ProgressCallback | None = None,
     ) -> list[Completion]:
         """`sampling.n` completions a prompt. Raises `InputError` for a prompt that is empty or too long."""
+        if sampling.beams > 1:
+            return self._beam_search(prompts, sampling, progress)
         requests = self._requests(prompts, sampling)
         config = self._model.config.get_text_config(decoder=True)
         done = 0
@@ -78,6 +82,9 @@ class LocalGenerator:
 
     def stream(self, prompt: Prompt, sampling: Sampling = GREEDY) -> Iterator[str]:
         """Pieces of the first completion's text as they come. Raises as `generate` does."""
+        if sampling.beams > 1:  # what the best text begins with is known at the end
+            yield self.generate([prompt], sampling)[0].text
+            return
         requests = self._requests([prompt], sampling)[:1]
         pieces = run_requests(self._forward(requests), requests, self._end_ids)
         yield from (piece for piece in pieces if piece)
@@ -100,6 +107,40 @@ class LocalGenerator:
                 scores[index] = ContinuationScore(tuple(pairs[index][1]), tuple(logprobs))
         return [scores[index] for index in range(len(pairs))]
 
+    def _beam_search(
+        self, prompts: Sequence[Prompt], sampling: Sampling, progress: ProgressCallback | None
+    ) -> list[Completion]:
+        requests = self._requests(prompts, replace(sampling, n=1))
+        distinct = list({tuple(request.prompt_ids): request for request in requests}.values())
+        found: dict[tuple[int, ...], list[Hypothesis]] = {}
+        config = self._model.config.get_text_config(decoder=True)
+        number_bytes = BYTES_PER_NUMBER[self._loaded.placement.dtype]
+        for batch in batches(distinct, config, number_bytes, rows_each=sampling.beams):
+            hypotheses = beam_search(
+                self._forward(batch),
+                [request.prompt_ids for request in batch],
+                sampling,
+                limits=[request.limit for request in batch],
+                end_ids=self._end_ids,
+                decode=self._chat.decode,
+            )
+            for request, best in zip(batch, hypotheses, strict=True):
+                found[tuple(request.prompt_ids)] = best
+            if progress:
+                progress(len(found), len(distinct))
+        return [
+            self._replayed(request, hypothesis)
+            for request in requests
+            for hypothesis in found[tuple(request.prompt_ids)][: sampling.n]
+        ]
+
+    def _replayed(self, request: Request, hypothesis: Hypothesis) -> Completion:
+        """The completion that drawing these tokens would have given."""
+        replay = self._request(request.prompt_ids, 0, request.sampling)
+        for token, logprob in zip(hypothesis.token_ids, hypothesis.logprobs, strict=True):
+            replay.take(token, logprob, self._end_ids)
+        return replay.completion()
+
     def _forward(self, requests: Sequence[Request]) -> Forward:
         return self._forwards.for_length(max(len(request.prompt_ids) + request.limit for request in requests))
 
@@ -113,10 +154,11 @@ class LocalGenerator:
             for _ in range(sampling.n):
                 copy = copies[tuple(ids)]
                 copies[tuple(ids)] += 1
-                requests.append(
-                    make_request(ids, copy, sampling, context_tokens=self._context_tokens, decode=self._chat.decode)
-                )
+                requests.append(self._request(ids, copy, sampling))
         return requests
+
+    def _request(self, prompt_ids: list[int], copy: int, sampling: Sampling) -> Request:
+        return make_request(prompt_ids, copy, sampling, context_tokens=self._context_tokens, decode=self._chat.decode)
 
     def _prompt_ids(self, prompt: Prompt) -> list[int]:
         ids = self._chat.prompt_ids(prompt)
