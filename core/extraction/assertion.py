@@ -42,6 +42,8 @@ _AXES: Mapping[str, str] = {
 _COMMAS = (",", "，")
 _CLASS = re.compile(r"\{(\w+)\}")
 
+_LONGEST_SENTENCE_TOKENS = 400
+"""People write none longer. A longer run is assessed in pieces, so that the work does not grow with its square."""
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -142,8 +144,15 @@ class AssertionRules:
 
     def assess_sentence(self, text: str, tokens: Sequence[Token], mentions: Sequence[Span]) -> list[Assertion]:
         """The same for mentions of one sentence, given its tokens with spans into `text`."""
-        cues = self._find_cues(text, tokens, mentions)
-        return [self._assertion(text, tokens, cues, mention) for mention in mentions]
+        result = [Assertion()] * len(mentions)
+        for first in range(0, len(tokens), _LONGEST_SENTENCE_TOKENS):
+            piece = tokens[first : first + _LONGEST_SENTENCE_TOKENS]
+            inside = [i for i, mention in enumerate(mentions) if piece[0].start <= mention.start < piece[-1].end]
+            own = [mentions[i] for i in inside]
+            cues = self._find_cues(text, piece, own) if own else []
+            for index, mention in zip(inside, own, strict=True):
+                result[index] = self._assertion(text, piece, cues, mention)
+        return result
 
     def _find_cues(self, text: str, tokens: Sequence[Token], mentions: Sequence[Span]) -> list[_Cue]:
         """Cues with their reach. Words inside a mention are no cue: "absence seizures" denies nothing."""

@@ -70,7 +70,7 @@ def table_html(
     for index, row in enumerate(rows):
         cells = []
         for column, cell in enumerate(row):
-            frame = ";outline:3px solid #b45309;background:#fef3c7;color:#111" if marked == (index, column) else ""
+            frame = ";outline:3px solid #b45309;background:#fef3c7;color:#111;white-space:nowrap" if marked == (index, column) else ""
             arrow = "▶ " if marked == (index, column) else ""
             cells.append(f"<td style='{_CELL}{frame}'>{arrow}{escape(cell)}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
