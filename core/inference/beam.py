@@ -73,7 +73,8 @@ class _Search:
         if len(self.finished) < self.beams:
             return True
         best = self.running[0]
-        return best.score / len(best.token_ids) ** self.length_penalty > self.finished[-1].score
+        present: float = best.score / len(best.token_ids) ** self.length_penalty
+        return present > self.finished[-1].score
 
 
 def beam_search(

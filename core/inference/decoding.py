@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     import torch
 
 
-_SORTED_FIRST = 256
-
-
 def draw(
     logits: torch.Tensor, noise: torch.Tensor, *, temperature: float, top_k: int, top_p: float, min_p: float = 0.0
 ) -> torch.Tensor:
@@ -36,27 +33,31 @@ def draw(
     if top_k and top_k < scores.shape[-1]:
         kth = scores.topk(top_k, dim=-1).values[:, -1:]
         scores = scores.masked_fill(scores < kth, -math.inf)
-    if top_p < 1:
-        scores = _nucleus(scores, top_p)
+    noisy = scores - noise.log()
     if min_p > 0:  # of the likeliest token's probability (Nguyen et al. 2024, section 3)
-        scores = scores.masked_fill(scores < scores.amax(dim=-1, keepdim=True) + math.log(min_p), -math.inf)
-    return (scores - noise.log()).argmax(dim=-1)
+        noisy = noisy.masked_fill(scores < scores.amax(dim=-1, keepdim=True) + math.log(min_p), -math.inf)
+    return noisy.argmax(dim=-1) if top_p == 1 else _first_in_nucleus(scores, noisy, top_p)
 
 
-def _nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Scores of the likeliest tokens that together reach `top_p` (Holtzman et al. 2020, section 3.1), else -inf.
+def _first_in_nucleus(scores: torch.Tensor, noisy: torch.Tensor, top_p: float) -> torch.Tensor:
+    """The token with the highest `noisy` among the likeliest that together reach `top_p` (Holtzman et al. 2020).
 
-    Only the likeliest are sorted; all of them where those do not reach `top_p`. Tokens as likely as the last stay too.
+    The nucleus is never written down, which would take a sort: a token is in it if those likelier than it fall short of
+    `top_p`. A token that is not takes all that are no likelier with it, and the next one is looked at.
     """
-    norm = scores.logsumexp(dim=-1, keepdim=True)
-    for count in (_SORTED_FIRST, scores.shape[-1]):
-        ranked = scores.topk(min(count, scores.shape[-1]), dim=-1).values
-        probabilities = (ranked - norm).double().exp()
-        reached = probabilities.cumsum(dim=-1)
-        if (reached[:, -1] >= top_p).all():
-            break
-    kept = (reached - probabilities < top_p).sum(dim=-1, keepdim=True)  # those gathered before fall short of top_p
-    return scores.masked_fill(scores < ranked.gather(-1, kept - 1), -math.inf)
+    import torch
+
+    probabilities = scores.softmax(dim=-1)
+    drawn = noisy.argmax(dim=-1)
+    open_rows = torch.arange(len(drawn), device=drawn.device)
+    while len(open_rows):
+        score = scores.gather(-1, drawn[open_rows].unsqueeze(-1))
+        likelier = (probabilities * (scores > score)).sum(dim=-1)
+        outside = likelier >= top_p
+        open_rows, scores, probabilities = open_rows[outside], scores[outside], probabilities[outside]
+        noisy = noisy[outside].masked_fill(scores <= score[outside], -math.inf)
+        drawn[open_rows] = noisy.argmax(dim=-1)
+    return drawn
 
 
 def repetition_penalised(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:

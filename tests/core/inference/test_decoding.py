@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.inference import Sampling
-from core.inference.decoding import _nucleus, draw, exponential_noise, random_source, token_logprobs
+from core.inference.decoding import draw, exponential_noise, random_source, token_logprobs
 from core.inference.detokenize import TextStream
 
 LOGITS = [2.0, 1.0, 0.5, 0.0, -1.0]
@@ -139,12 +139,13 @@ def test_one_stop_string_may_be_given_bare():
     assert Sampling(stop="\n").stop == ("\n",)
 
 
-@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("top_p", [1e-9, 0.05, 0.5, 0.9, 0.999])
 @pytest.mark.parametrize("spread", [0.01, 5.0])
-def test_the_nucleus_against_a_full_sort(top_p: float, spread: float):
-    logits = torch.randn(7, 1000, generator=torch.Generator().manual_seed(2)) * spread
-    found = _nucleus(logits, top_p).isfinite()
-    for row, kept in zip(logits.double().softmax(dim=-1), found, strict=True):
-        ranked, ids = row.sort(descending=True)
-        count = int((ranked.cumsum(0) - ranked < top_p).sum())
-        assert set(kept.nonzero().flatten().tolist()) == set(ids[:count].tolist())
+def test_nucleus_draws_against_a_full_sort(top_p: float, spread: float):
+    logits = torch.randn(40, 1000, generator=torch.Generator().manual_seed(2)) * spread
+    noise = torch.empty(40, 1000).exponential_(generator=torch.Generator().manual_seed(3))
+    found = draw(logits, noise, temperature=1.0, top_k=0, top_p=top_p)
+    ranked, ids = logits.double().softmax(dim=-1).sort(dim=-1, descending=True)
+    outside = (ranked.cumsum(dim=-1) - ranked >= top_p).gather(-1, ids.argsort(dim=-1))
+    expected = (logits - noise.log()).masked_fill(outside, -math.inf).argmax(dim=-1)
+    assert found.tolist() == expected.tolist()
