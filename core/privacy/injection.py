@@ -55,7 +55,7 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
         (
             "dictate",
-            r"\b(?:answer|reply|respond|say|output|write|confirm)\b\s+(?:only|exactly|just|nothing but|with only|it\b)",
+            r"\b(?:answer|reply|respond|say|output|write)\b\s+(?:only|exactly|just|nothing but|with only)",
         ),
         ("dictate", r"(?:直接|只能?|仅|必须)(?:说|回答|回复|输出|答)[^。！？\n]{0,4}[“\"「‘']"),
         ("forged turn", r"^\s*(?:system|assistant|developer|系统|助手)\s*[:：]"),

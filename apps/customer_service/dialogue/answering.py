@@ -81,7 +81,7 @@ def choose_sentences(
     sentences = base.sentences(article.id)
     if not sentences:
         return []
-    scores = sentence_scores(base, article, sentences, question)
+    scores = sentence_scores(base, article, question)
     order = [int(row) for row in np.argsort(-scores, kind="stable")]
     best = order[0]
     opening = _opening(sentences)
@@ -100,16 +100,17 @@ def _opening(sentences: list[CitableSentence]) -> list[int]:
     return leads[:2] if leads and len(sentences[leads[0]].text) <= _SHORT_CHARACTERS else leads[:1]
 
 
-def sentence_scores(
-    base: KnowledgeBase, article: Article, sentences: list[CitableSentence], question: str
-) -> np.ndarray:
-    """`(n,)` scores in standard deviations of the cosine."""
-    texts = [f"{sentence.heading}: {sentence.text}" if sentence.heading else sentence.text for sentence in sentences]
-    cosines = base.embedder.encode_passages(texts) @ base.embedder.encode_queries([question])[0]
+def sentence_scores(base: KnowledgeBase, article: Article, question: str) -> np.ndarray:
+    """`(n,)` scores of the article's sentences, in standard deviations of the cosine."""
+    sentences = base.sentences(article.id)
+    cosines = base.sentence_vectors(article.id) @ base.embedder.encode_queries([question])[0]
     spread = float(cosines.std()) or 1.0
     wished = [wish for wish in _WISHES if wish.asked.search(question)]
     asks_steps = bool(_ASKS_STEPS.search(question)) and not wished
-    shares = word_shares(lexical_tokens(without_question_phrases(question)), [lexical_tokens(text) for text in texts])
+    shares = word_shares(
+        lexical_tokens(without_question_phrases(question)),
+        [lexical_tokens(sentence.in_context) for sentence in sentences],
+    )
     others = {other.title for other in base.articles.values() if other.title != article.title}
     bonuses = [
         _WANTED_BONUS * any(wish.brought.search(sentence.text) for wish in wished)

@@ -30,12 +30,14 @@ from numpy.typing import NDArray
 
 from apps.customer_service.intents.classifier import LinearClassifier, Vectors, fit
 from apps.customer_service.intents.questions import QuestionBank, fitted_once
+from core.errors import ConfigError
 from core.text import Language
 
 if TYPE_CHECKING:
     from core.retrieval import Embedder
 
 CALIBRATION_FILE = Path(__file__).parent / "calibration_questions.yaml"
+CALIBRATED_ENCODER = "multilingual-e5-small"
 STRENGTH = 0.01
 _COSINE_WEIGHT, _COSINE_CENTRE = 20.0, 0.88
 _LENGTH_WEIGHT = 0.5
@@ -89,6 +91,16 @@ class PassageCoverage:
     def judge(self, question: str, language: Language, best_score: float) -> Coverage:
         covered = 1 / (1 + math.exp(-_PASSAGE_SCORE_SLOPE * (best_score - _PASSAGE_SCORE_AT_EVEN_ODDS)))
         return Coverage(covered, 1 - covered, 0.0)
+
+
+def coverage_by_passages(embedder: Embedder) -> PassageCoverage:
+    """Coverage for documents without questions. Raises `ConfigError` for an encoder it was not measured with."""
+    if embedder.name != CALIBRATED_ENCODER:
+        raise ConfigError(
+            f"What another folder covers was measured with the encoder '{CALIBRATED_ENCODER}', not '{embedder.name}'.",
+            hint="Unset TRIVIUM_EMBEDDER (or `embedder` in trivium.toml) for this.",
+        )
+    return PassageCoverage()
 
 
 def learn_coverage(bank: QuestionBank, embedder: Embedder) -> QuestionCoverage:

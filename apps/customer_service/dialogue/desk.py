@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apps.customer_service.dialogue.coverage import CoverageModel, PassageCoverage, learn_coverage
+from apps.customer_service.dialogue.coverage import CoverageModel, coverage_by_passages, learn_coverage
 from apps.customer_service.intents.questions import read_question_bank
 from apps.customer_service.intents.topics import TopicClassifier, learn_topics
-from apps.customer_service.knowledge import KnowledgeBase, open_knowledge_base
+from apps.customer_service.knowledge import KnowledgeBase, RememberingEmbedder, open_knowledge_base
 from core.config import settings
 
 if TYPE_CHECKING:
@@ -43,14 +43,15 @@ def open_desk(
     Raises:
         ModelNotAvailable: an encoder is not on this machine.
         UnreadableFile, InputError: see `open_knowledge_base`.
+        ConfigError: see `coverage_by_passages`.
     """
     from core.models import load_embedder
 
-    embedder = load_embedder()
+    embedder = RememberingEmbedder(load_embedder())
     base = open_knowledge_base(folder, embedder, progress=progress, on_error=on_error)
     if folder is not None or not base.has_questions:
         # Counter-examples were written for the demo bank: what is outside there may be inside another base.
-        return Desk(base, None, PassageCoverage())
+        return Desk(base, None, coverage_by_passages(embedder))
     bank = read_question_bank(base)
     topics = learn_topics(bank, embedder, lambda: load_embedder(settings().intent_encoder))
     return Desk(base, topics, learn_coverage(bank, embedder))

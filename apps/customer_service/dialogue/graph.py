@@ -189,9 +189,9 @@ def _context(desk: Desk, turns: Sequence[Turn], language: Language) -> Context |
         if turn.reply.topics:
             topic = turn.reply.topics[-1]
             article = desk.base.in_language(topic, language)
-            return Context(topic, article.title) if article else None
+            return Context(article.title) if article else None
         if turn.reply.decision == "clarify":
-            return Context("", turn.reply.parts[0].query)
+            return Context(turn.reply.parts[0].query)
         if turn.reply.decision == "no_answer":
             return None
     return None

@@ -46,28 +46,14 @@ class RankedArticle:
 
 
 def rank_articles(
-    base: KnowledgeBase,
-    topics: TopicClassifier | None,
-    query: str,
-    language: Language,
-    *,
-    preferred_topic: str | None = None,
-    preference: float = 0.0,
+    base: KnowledgeBase, topics: TopicClassifier | None, query: str, language: Language
 ) -> list[RankedArticle]:
-    """The articles that fit `query`, best first; empty where nothing is found.
-
-    Args:
-        preferred_topic, preference: what a conversation is about, and what is added to its articles' logit.
-    """
+    """The articles that fit `query`, best first; empty where nothing is found."""
     hits = base.search(query, language, k=_CANDIDATES if topics is None else len(base.articles))
     if not hits:
         return []
     probabilities = topics.log_probabilities(query, language) if topics else None
-    logits = []
-    for hit in hits:
-        topic = base.articles[hit.passage.document_id].topic
-        logit = _logit(hit, probabilities, topic)
-        logits.append(logit + (preference if topic == preferred_topic else 0.0))
+    logits = [_logit(hit, probabilities, base.articles[hit.passage.document_id].topic) for hit in hits]
     highest = max(logits)
     total = sum(math.exp(logit - highest) for logit in logits)
     ranked = [

@@ -20,19 +20,16 @@ from apps.customer_service.dialogue.records import FoundArticle, Part
 from core.text import Language
 
 CLEARLY = 0.9
-SAME_TOPIC_PREFERENCE = 1.0
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the conversation is about: a topic, and the title of its article in the language now spoken.
+    """What the conversation is about: the title of the article that was cited, or the question that was asked back.
 
-    After a question that was asked back there is no topic yet, and `title` is that question.
     `same_breath`: it was named in the very utterance that goes on now.
     """
 
-    topic: str
     title: str
     same_breath: bool = False
 
@@ -58,10 +55,7 @@ def read_parts(desk: Desk, said: str, language: Language, context: Context | Non
 def read_part(desk: Desk, asked: str, language: Language, context: Context | None) -> Part:
     """One question: completed, searched, decided."""
     query = complete(desk, asked, language, context)
-    preferred = context.topic if context is not None and query != asked else None
-    ranked = rank_articles(
-        desk.base, desk.topics, query, language, preferred_topic=preferred, preference=SAME_TOPIC_PREFERENCE
-    )
+    ranked = rank_articles(desk.base, desk.topics, query, language)
     coverage = _judge(desk, query, language, ranked)
     return Part(
         asked=asked,
@@ -111,7 +105,7 @@ def _settled(part: Part) -> bool:
 
 def _context_after(parts: list[Part], context: Context | None) -> Context | None:
     if parts and parts[-1].decision == "answer":
-        return Context(parts[-1].found[0].topic, parts[-1].found[0].title, same_breath=True)
+        return Context(parts[-1].found[0].title, same_breath=True)
     return context
 
 

@@ -22,7 +22,8 @@ _COURTESIES = re.compile(
     re.I,
 )
 _WANTS_PERSON = re.compile(
-    r"\b(?:talk|speak|chat|connect|transfer|put|pass|switch)\b[^.?!]{0,20}\b(?:to|with|through)\b[^.?!]{0,20}"
+    r"\b(?:talk|speak|chat|(?:connect|transfer|put|pass|switch) (?:me|us))\b[^.?!]{0,20}"
+    r"\b(?:to|with|through)\b[^.?!]{0,20}"
     r"\b(?:human|person|agent|someone|somebody|representative|operator|advis[eo]r|colleague|staff|employee|manager)\b"
     r"|\b(?:get|need|want|find|give|have|like)(?: me| us)? (?:a |an |some |the |to )?"
     r"(?:real |live |human |actual |proper )*"
@@ -95,7 +96,7 @@ _FUNCTION_WORDS = frozenset(_FUNCTION_WORDS_TEXT.split())
 def is_courtesy(text: str) -> bool:
     """Whether `text` holds nothing but greetings, thanks and goodbyes."""
     rest = re.sub(r"[\W_]+", "", _COURTESIES.sub(" ", text))
-    return bool(text.strip()) and not rest
+    return bool(_COURTESIES.search(text)) and not rest
 
 
 def wants_person(text: str) -> bool:

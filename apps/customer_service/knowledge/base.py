@@ -16,6 +16,9 @@ from core.errors import InputError, UnreadableFile
 from core.text import Language
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from core.progress import ProgressCallback
     from core.retrieval import Embedder, Hit, HybridIndex
     from core.retrieval.loading import OnError
@@ -30,6 +33,7 @@ class KnowledgeBase:
     index: HybridIndex
     embedder: Embedder
     _sentences: dict[str, list[CitableSentence]] = field(default_factory=dict)
+    _vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def languages(self) -> tuple[Language, ...]:
@@ -51,6 +55,23 @@ class KnowledgeBase:
         if article_id not in self._sentences:
             self._sentences[article_id] = citable_sentences(self.articles[article_id].document)
         return self._sentences[article_id]
+
+    def sentence_vectors(self, article_id: str) -> NDArray[np.float32]:
+        """`(n, d)` vectors of these sentences, each encoded under its heading."""
+        if article_id not in self._vectors:
+            self._vectors[article_id] = self.embedder.encode_passages(
+                [sentence.in_context for sentence in self.sentences(article_id)]
+            )
+        return self._vectors[article_id]
+
+    def encode_sentences(self, progress: ProgressCallback | None = None) -> None:
+        """Encode the sentences of all articles at once, which the encoder's cache on disk remembers."""
+        texts = {name: [sentence.in_context for sentence in self.sentences(name)] for name in self.articles}
+        vectors = self.embedder.encode_passages([text for group in texts.values() for text in group], progress)
+        at = 0
+        for name, group in texts.items():
+            self._vectors[name] = vectors[at : at + len(group)]
+            at += len(group)
 
     def in_language(self, topic: str, language: Language) -> Article | None:
         """The article on `topic`, in `language` if there is one, else in the other."""
@@ -78,7 +99,9 @@ def open_knowledge_base(
     articles = load_articles(place, on_error=on_error)
     index = _open_index(_index_path(place, embedder.name), embedder)
     index.sync([article.document for article in articles], progress=progress)
-    return _knowledge_base(place, articles, index, embedder)
+    base = _knowledge_base(place, articles, index, embedder)
+    base.encode_sentences(progress)
+    return base
 
 
 def knowledge_base_in_memory(articles: Iterable[Article], embedder: Embedder, name: str = "memory") -> KnowledgeBase:

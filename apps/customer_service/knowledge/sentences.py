@@ -36,6 +36,11 @@ class CitableSentence:
     block: int
 
     @property
+    def in_context(self) -> str:
+        """The text under its heading: what is compared with a question."""
+        return f"{self.heading}: {self.text}" if self.heading else self.text
+
+    @property
     def leads(self) -> bool:
         """Whether it stands before the first heading, where an article gives its short answer."""
         return not self.heading

@@ -15,6 +15,7 @@ from apps.customer_service.dialogue.desk import Desk
 from apps.customer_service.intents.questions import read_question_bank
 from apps.customer_service.intents.topics import learn_topics
 from apps.customer_service.knowledge import KnowledgeBase, knowledge_base_in_memory, load_articles
+from core.config import settings
 from core.text.tokens import lexical_tokens
 
 
@@ -157,12 +158,23 @@ def base(articles_folder: Path) -> KnowledgeBase:
     return knowledge_base_in_memory(load_articles(articles_folder), WordEmbedder(), "toy bank")
 
 
-@pytest.fixture
-def desk(base: KnowledgeBase, fresh_settings) -> Desk:
-    """Learnt from the toy articles; fitted classifiers go to the test's own cache."""
+@pytest.fixture(scope="session")
+def learnt_desk(base: KnowledgeBase, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """Learnt from the toy articles, once."""
     bank = read_question_bank(base)
     embedder = base.embedder
-    return Desk(base, learn_topics(bank, embedder, lambda: embedder), learn_coverage(bank, embedder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIVIUM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        settings.cache_clear()
+        desk = Desk(base, learn_topics(bank, embedder, lambda: embedder), learn_coverage(bank, embedder))
+    settings.cache_clear()
+    return desk
+
+
+@pytest.fixture
+def desk(learnt_desk: Desk, fresh_settings) -> Desk:
+    """The toy desk, with settings and cache of the test's own."""
+    return learnt_desk
 
 
 @pytest.fixture

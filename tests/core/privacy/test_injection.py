@@ -31,6 +31,7 @@ def test_known_shapes_are_found(text: str) -> None:
         "The system says declined, please show me why",
         "Tell me your opening hours",
         "What are your fees?",
+        "Choose a card and confirm it.",
         "忘记密码了怎么办",
         "从现在起多久能到账",
         "告诉我转账规则",

@@ -1,0 +1,59 @@
+"""The chat page in a real browser, with the real models: ask, follow up, be told no, be handed over, in two languages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.model("multilingual-e5-small"),
+    pytest.mark.model("all-minilm-l6-v2"),
+]
+_PATIENCE_MILLISECONDS = 120_000
+
+
+def _say(tab, text: str, replies: int) -> None:
+    """Type `text`, and wait until so many replies stand on the page and the last one is complete."""
+    box = tab.get_by_test_id("stChatInputTextArea")
+    box.fill(text)
+    box.press("Enter")
+    _wait_for(tab, replies)
+
+
+def _wait_for(tab, replies: int) -> None:
+    from playwright.sync_api import expect
+
+    expect(tab.get_by_test_id("stChatMessage")).to_have_count(2 * replies, timeout=_PATIENCE_MILLISECONDS)
+    expect(tab.get_by_test_id("stChatMessage").last.locator("strong").first).to_be_visible(
+        timeout=_PATIENCE_MILLISECONDS
+    )
+
+
+def test_a_customer_finds_an_answer_with_its_source(served_page, browser, screenshot_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    tab = browser.new_page(viewport={"width": 1280, "height": 1600}, locale="en-GB")
+    try:
+        tab.goto(served_page("customer-service"))
+        tab.get_by_role("button", name="What does a spare card cost?").click(timeout=_PATIENCE_MILLISECONDS)
+        _wait_for(tab, 1)
+        expect(tab.get_by_text("Answered from the knowledge base")).to_be_visible()
+        expect(tab.get_by_text("EUR 6").first).to_be_visible()
+        _say(tab, "and how long does it take to arrive?", 2)
+        expect(tab.get_by_text("5-7 working days").first).to_be_visible()
+        tab.get_by_text(re.compile(r"^\[1\].*additional card|^\[1\].*spare card", re.I)).last.click()
+        expect(tab.locator("mark").filter(has_text="5-7 working days").last).to_be_visible()
+        tab.get_by_text("Why this reply").last.click()
+        expect(tab.get_by_text("Meaning (cosine)").last).to_be_visible()
+        tab.screenshot(path=screenshot_path, full_page=True)
+        _say(tab, "可以申请房贷吗", 3)
+        expect(tab.get_by_text("Not in the knowledge base")).to_be_visible()
+        tab.get_by_role("button", name="Talk to a person").click()
+        _wait_for(tab, 4)
+        expect(tab.get_by_text("Handed over to a person")).to_be_visible()
+        tab.screenshot(path=screenshot_path.with_stem(f"{screenshot_path.stem}_handed_over"), full_page=True)
+        tab.get_by_role("button", name="Delete this conversation").click()
+        expect(tab.get_by_test_id("stChatMessage")).to_have_count(0, timeout=_PATIENCE_MILLISECONDS)
+    finally:
+        tab.close()
