@@ -70,9 +70,9 @@ def table_html(
     for index, row in enumerate(rows):
         cells = []
         for column, cell in enumerate(row):
-            frame = ";outline:3px solid #b45309;background:#fef3c7;color:#111;white-space:nowrap" if marked == (index, column) else ""
-            arrow = "▶ " if marked == (index, column) else ""
-            cells.append(f"<td style='{_CELL}{frame}'>{arrow}{escape(cell)}</td>")
+            pointed = marked == (index, column)
+            style = f"{_CELL};{_POINTED}" if pointed else _CELL
+            cells.append(f"<td style='{style}'>{'▶ ' if pointed else ''}{escape(cell)}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     title = f"<caption style='text-align:left;padding:.3rem 0'>{escape(caption)}</caption>" if caption else ""
     heading = f"<thead><tr>{head}</tr></thead>" if header else ""
@@ -83,6 +83,7 @@ def table_html(
 
 
 _CELL = "border:1px solid #9ca3af55;padding:.25rem .6rem;vertical-align:top"
+_POINTED = "outline:3px solid #b45309;background:#fef3c7;color:#111;white-space:nowrap"
 
 
 def _style(style: tuple[str, str, str]) -> str:
