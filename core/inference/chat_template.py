@@ -41,18 +41,28 @@ class ChatTokenizer:
 
         The marks that structure a chat are written by the template alone: where a message contains one, it is broken
         up, so that quoted text cannot end its own turn and begin another. Without a template the text is continued.
+        A last turn of the assistant's is the beginning of its answer, and is continued.
         """
         if isinstance(prompt, RawText):
             return self._ids(str(prompt), special=True)
         messages = [self._harmless(message) for message in as_messages(prompt)]
         if not self._tokenizer.chat_template:
             return self._ids("\n\n".join(message["content"] for message in messages), special=True)
-        text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" and len(messages) > 1 else ""
+        text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + begun
         return self._ids(text, special=False)  # the template has written any begin mark itself
 
     def continuation_ids(self, text: str) -> list[int]:
         """Ids of a text that follows something."""
         return self._ids(text, special=False)
+
+    def offsets(self, text: str) -> list[int]:
+        """Where in `text` each of its `continuation_ids` begins; empty with a tokenizer that cannot say."""
+        if not self._tokenizer.is_fast:
+            return []
+        with self._turn:
+            encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return [start for start, _ in encoded["offset_mapping"]]
 
     def decode(self, ids: list[int]) -> str:
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)

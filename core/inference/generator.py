@@ -99,10 +99,14 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class ContinuationScore:
-    """How likely a given continuation is: log-probability of each of its tokens, natural logarithm."""
+    """How likely a given continuation is: log-probability of each of its tokens, natural logarithm.
+
+    `offsets` says at which character of the continuation each token begins; tokens of one character share one.
+    """
 
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
+    offsets: tuple[int, ...] = ()
 
     @property
     def total(self) -> float:

@@ -104,7 +104,8 @@ class LocalGenerator:
             chosen = [pairs[index] for index in batch]
             forward = self._forwards.for_length(max(len(prompt) + len(after) for prompt, after in chosen))
             for index, logprobs in zip(batch, forward.score(chosen), strict=True):
-                scores[index] = ContinuationScore(tuple(pairs[index][1]), tuple(logprobs))
+                offsets = self._chat.offsets(continuations[index])
+                scores[index] = ContinuationScore(tuple(pairs[index][1]), tuple(logprobs), tuple(offsets))
         return [scores[index] for index in range(len(pairs))]
 
     def _beam_search(

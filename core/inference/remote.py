@@ -129,7 +129,10 @@ class RemoteGenerator:
                 body[name] = getattr(sampling, name)
         if isinstance(prompt, RawText):
             return "/completions", {**body, "prompt": str(prompt)}
-        return "/chat/completions", {**body, "messages": as_messages(prompt)}
+        messages = as_messages(prompt)
+        if messages[-1]["role"] == "assistant":  # the beginning of the answer; what vLLM calls it
+            body = {**body, "continue_final_message": True, "add_generation_prompt": False}
+        return "/chat/completions", {**body, "messages": messages}
 
     def _complete(self, prompt: Prompt, sampling: Sampling) -> Completion:
         path, body = self._request(prompt, sampling)
@@ -154,8 +157,12 @@ class RemoteGenerator:
             found = answer["choices"][0]["logprobs"]
             places, values = found["text_offset"], found["token_logprobs"]
             end = len(prompt) + len(continuation)
-            inside = [value for place, value in zip(places, values, strict=True) if len(prompt) <= place < end]
-            return ContinuationScore((), tuple(float(value) for value in inside))
+            inside = [
+                (place - len(prompt), float(value))
+                for place, value in zip(places, values, strict=True)
+                if len(prompt) <= place < end
+            ]
+            return ContinuationScore((), tuple(value for _, value in inside), tuple(place for place, _ in inside))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise _unusable(self._client.url, answer) from error
 

@@ -111,11 +111,11 @@ def test_an_end_token_ends_the_text(tiny: LoadedModel, generator: LocalGenerator
 def test_length_is_bounded_by_max_tokens_and_by_the_context(generator: LocalGenerator):
     (short,) = generator.generate(["Hello"], Sampling(max_tokens=3))
     assert (short.finish_reason, short.completion_tokens) == ("length", 3)
-    (full,) = generator.generate([RawText("a" * 120)], Sampling(max_tokens=50))
-    assert full.prompt_tokens + full.completion_tokens <= generator.context_tokens == 128
+    (full,) = generator.generate([RawText("a" * 500)], Sampling(max_tokens=50))
+    assert full.prompt_tokens + full.completion_tokens <= generator.context_tokens == 512
 
 
-@pytest.mark.parametrize("prompt", [RawText(""), RawText("a" * 128), "b" * 200])
+@pytest.mark.parametrize("prompt", [RawText(""), RawText("a" * 512), "b" * 600])
 def test_empty_and_overlong_prompts_are_refused(generator: LocalGenerator, prompt: str):
     with pytest.raises(InputError):
         generator.generate([prompt])
