@@ -111,7 +111,7 @@ def _why(reply: Reply) -> list[str]:
 
 
 def _ask_once(assistant: Assistant, question: str, conversation: str, arguments: argparse.Namespace) -> None:
-    from apps.customer_service.dialogue.assistant import save_hand_over
+    from apps.customer_service.dialogue.assistant import hand_over_file
 
     reply = assistant.ask(question, conversation, language=arguments.lang, phrase=arguments.phrase)
     if arguments.json:
@@ -119,8 +119,7 @@ def _ask_once(assistant: Assistant, question: str, conversation: str, arguments:
     else:
         print(render(reply, why=arguments.why))
     if reply.summary:
-        saved = save_hand_over(conversation, reply)
-        print(f"{_LABELS['saved'][reply.language]} {saved}", file=sys.stderr)
+        print(f"{_LABELS['saved'][reply.language]} {hand_over_file(conversation)}", file=sys.stderr)
     if not arguments.json:
         print(f'\n(trivium ask --conversation {conversation} "…")', file=sys.stderr)
 

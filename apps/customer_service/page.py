@@ -8,7 +8,7 @@ import streamlit as st
 
 from apps.customer_service.dialogue import assistant as conversations
 from apps.customer_service.dialogue import desk as desks
-from apps.customer_service.dialogue.assistant import Assistant, new_conversation, save_hand_over
+from apps.customer_service.dialogue.assistant import Assistant, new_conversation
 from apps.customer_service.dialogue.graph import Phrase
 from apps.customer_service.dialogue.records import AnswerSentence, Citation, Option, Part, Reply, Turn
 from apps.customer_service.page_texts import SUGGESTIONS, TEXTS, TITLES
@@ -182,13 +182,11 @@ def draw_choices(page: Page, reply: Reply, number: int) -> str | None:
 
 
 def answer(page: Page, assistant: Assistant, conversation: str, said: str, *, phrase: bool) -> None:
-    """Ask, keep a hand-over for the team, and draw the page anew with the reply in it."""
+    """Ask, and draw the page anew with the reply in it."""
     with st.chat_message("user"):
         st.html(f"<div>{escape(said)}</div>")
     with st.chat_message("assistant"), st.spinner(page.text("thinking")):
-        reply = assistant.ask(said, conversation, phrase=phrase)
-    if reply.summary:
-        save_hand_over(conversation, reply)
+        assistant.ask(said, conversation, phrase=phrase)
     st.rerun()
 
 

@@ -53,7 +53,7 @@ TEXTS = {
     },
     "why": {"en": "Why this reply", "zh": "为什么这样回答"},
     "searched": {"en": "Searched for", "zh": "检索内容"},
-    "coverage": {"en": "Does the knowledge base cover it?", "zh": "知识库是否涵盖"},
+    "coverage": {"en": "Covered by the knowledge base", "zh": "知识库是否涵盖"},
     "case_covered": {"en": "covered", "zh": "涵盖"},
     "case_outside": {"en": "outside", "zh": "不涵盖"},
     "case_vague": {"en": "too vague", "zh": "太笼统"},

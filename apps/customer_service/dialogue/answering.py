@@ -27,6 +27,7 @@ _WORDS_WEIGHT = 1.5
 _ELSEWHERE_MALUS = 3.0  # a sentence that names another article sends the reader away
 _NEAR_BEST = 1.0
 _SHORT_CHARACTERS = 12
+_FINAL_MARKS = (".", "!", "。", "！")
 MAX_SENTENCES = 3
 MAX_STEPS = 6
 
@@ -96,7 +97,7 @@ def choose_sentences(
 
 def _opening(sentences: list[CitableSentence]) -> list[int]:
     """The first sentence, and the second where the first is as short as "Yes."."""
-    leads = [row for row, sentence in enumerate(sentences) if sentence.leads]
+    leads = [row for row, sentence in enumerate(sentences) if sentence.leads and sentence.text.endswith(_FINAL_MARKS)]
     return leads[:2] if leads and len(sentences[leads[0]].text) <= _SHORT_CHARACTERS else leads[:1]
 
 

@@ -46,6 +46,8 @@ class Assistant:
     def ask(self, said: str, conversation: str, *, language: Language | None = None, phrase: bool = False) -> Reply:
         """The reply to `said`, which is masked first and then added to the conversation.
 
+        Where the conversation is handed over, its summary is written to `hand_over_file`.
+
         Args:
             language: answer in this one; that of `said` where None.
             phrase: let the language model rewrite the answer, if the assistant was opened with one.
@@ -64,15 +66,19 @@ class Assistant:
             "notices": [words("masked", shown, kinds=kinds)] if kinds else [],
         }
         result: dict[str, Any] = self._graph.invoke(state, _config(conversation), durability="exit")
-        return Reply.model_validate(result["reply"])
+        reply = Reply.model_validate(result["reply"])
+        if reply.decision == "hand_over":
+            write_atomic(hand_over_file(conversation), reply.summary + "\n")
+        return reply
 
     def turns(self, conversation: str) -> list[Turn]:
         """The conversation so far; empty for a new one."""
         return read_turns(self._graph.get_state(_config(conversation)).values)
 
     def forget(self, conversation: str) -> None:
-        """Delete the conversation from the store."""
+        """Delete the conversation from the store, and its hand-over."""
         self._saver.delete_thread(_checked_id(conversation))
+        hand_over_file(conversation).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -100,7 +106,7 @@ def forget_conversation(conversation: str, store: Path | None = None) -> None:
         saver.delete_thread(_checked_id(conversation))
     finally:
         connection.close()
-    _hand_over_file(conversation).unlink(missing_ok=True)
+    hand_over_file(conversation).unlink(missing_ok=True)
 
 
 def connect(store: Path) -> sqlite3.Connection:
@@ -123,14 +129,8 @@ def default_store() -> Path:
     return settings().cache_dir / "customer_service" / "conversations.sqlite"
 
 
-def save_hand_over(conversation: str, reply: Reply) -> Path:
-    """Write the summary of a conversation that was handed over where people pick it up; returns the file."""
-    path = _hand_over_file(conversation)
-    write_atomic(path, reply.summary + "\n")
-    return path
-
-
-def _hand_over_file(conversation: str) -> Path:
+def hand_over_file(conversation: str) -> Path:
+    """Where the summary of a conversation that was handed over waits for the people who take over."""
     return settings().cache_dir / "customer_service" / "hand_overs" / f"{_checked_id(conversation)}.txt"
 
 

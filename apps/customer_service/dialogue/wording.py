@@ -28,8 +28,9 @@ _WORDS: dict[str, dict[Language, str]] = {
         "zh": "这一部分知识库里没有答案：“{question}”。需要的话，请说“转人工”。",
     },
     "hand_over": {
-        "en": "I hand this over to a person. This summary goes with it, so that you need not repeat yourself.",
-        "zh": "我把对话转交给人工。下面的摘要会一并转交，您不用再重复一遍。",
+        "en": "I hand this over to a person: the summary of our conversation is saved for the support team, so that "
+        "you need not repeat yourself.",
+        "zh": "我把对话转交给人工：对话摘要已为客服团队保存，您不用再重复一遍。",
     },
     "hand_over_contact": {"en": "This is how to reach people:", "zh": "人工联系方式："},
     "courtesy": {"en": "Hello! What can I help you with?", "zh": "您好！有什么可以帮您？"},
