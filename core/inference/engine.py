@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from core.inference.constraint import only_allowed
 from core.inference.decoding import draw, exponential_noise, repetition_penalised, token_logprobs
 from core.inference.forward import Forward
 from core.inference.generator import Sampling
@@ -70,6 +71,8 @@ def _draw_alike(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tens
     if sampling.repetition_penalty != 1:
         seen = torch.stack([request.seen_tokens(vocabulary, logits.device) for request in requests])
         logits = repetition_penalised(logits, seen, sampling.repetition_penalty)
+    if sampling.constraint is not None:
+        logits = only_allowed(logits, [request.matcher for request in requests if request.matcher is not None])
     noise = logits
     if sampling.temperature > 0:
         noise = exponential_noise([request.source for request in requests], vocabulary).to(logits.device)

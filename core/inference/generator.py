@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from core.errors import InputError
+from core.inference.constraint import Constraint
 from core.progress import ProgressCallback
 from core.prompts.messages import Prompt
 
@@ -30,6 +31,7 @@ class Sampling:
         n: so many completions of each prompt; they differ as their random numbers do.
         beams: above 1, beam search keeps so many beginnings, and the `n` best texts are returned. Temperature 0 only.
         length_penalty: of beam search; above 0 favours longer texts, 0 does not look at length.
+        constraint: the form of the text (`core.inference.constraint`); it has it unless it is cut at `max_tokens`.
         stop: the text ends before the first of these strings.
         seed: with the prompt it fixes what is drawn, whatever else is in the batch (but see `LocalGenerator`).
     """
@@ -45,6 +47,7 @@ class Sampling:
     n: int = 1
     beams: int = 1
     length_penalty: float = 1.0
+    constraint: Constraint | None = None
 
     def __post_init__(self) -> None:
         """Raises `InputError` for a value out of its range."""
@@ -65,10 +68,11 @@ class Sampling:
         ):
             if not valid:
                 raise InputError(f"Sampling: {name} = {getattr(self, name)!r} cannot be used.", hint=f"Use {rule}.")
-        if self.beams > 1 and (self.temperature > 0 or self.repetition_penalty != 1 or self.n > self.beams):
+        plain = self.temperature == 0 and self.repetition_penalty == 1 and self.constraint is None
+        if self.beams > 1 and not (plain and self.n <= self.beams):
             raise InputError(
                 f"Sampling: beams = {self.beams} cannot be used with these values.",
-                hint="Beam search takes temperature 0, no repetition penalty, and an n of at most `beams`.",
+                hint="Beam search takes temperature 0, no repetition penalty or constraint, and n up to `beams`.",
             )
 
 

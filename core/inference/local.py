@@ -14,6 +14,7 @@ from dataclasses import replace
 from core.errors import InputError
 from core.inference.beam import Hypothesis, beam_search
 from core.inference.chat_template import ChatTokenizer
+from core.inference.constraint import Grammars
 from core.inference.engine import batches, run_requests
 from core.inference.forward import Forward, ForwardChoice
 from core.inference.generator import GREEDY, Completion, ContinuationScore, Sampling
@@ -41,6 +42,8 @@ class LocalGenerator:
         self._chat = ChatTokenizer(loaded.tokenizer)
         self._end_ids = frozenset(self._chat.end_ids(loaded.model))
         self._context_tokens = getattr(loaded.model.config, "max_position_embeddings", None) or 2048
+        vocabulary = loaded.model.config.get_text_config(decoder=True).vocab_size
+        self._grammars = Grammars(loaded.tokenizer, vocabulary, self._end_ids)
         placement = loaded.placement
         self._forwards = ForwardChoice(
             loaded.model, placement.device, placement.dtype, self._chat.padding_id, loaded.name
@@ -159,7 +162,14 @@ class LocalGenerator:
         return requests
 
     def _request(self, prompt_ids: list[int], copy: int, sampling: Sampling) -> Request:
-        return make_request(prompt_ids, copy, sampling, context_tokens=self._context_tokens, decode=self._chat.decode)
+        return make_request(
+            prompt_ids,
+            copy,
+            sampling,
+            context_tokens=self._context_tokens,
+            decode=self._chat.decode,
+            matcher=self._grammars.matcher(sampling.constraint) if sampling.constraint else None,
+        )
 
     def _prompt_ids(self, prompt: Prompt) -> list[int]:
         ids = self._chat.prompt_ids(prompt)

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from core.config import Settings
 from core.errors import ConfigError, EndpointError, InputError
+from core.inference.constraint import Constraint
 from core.inference.generator import GREEDY, Completion, ContinuationScore, Sampling
 from core.inference.http import EndpointClient
 from core.progress import ProgressCallback
@@ -127,6 +128,8 @@ class RemoteGenerator:
         for name, neutral in (("top_k", 0), ("min_p", 0.0), ("repetition_penalty", 1.0)):
             if getattr(sampling, name) != neutral:
                 body[name] = getattr(sampling, name)
+        if sampling.constraint:
+            body.update(_constrained(sampling.constraint))
         if isinstance(prompt, RawText):
             return "/completions", {**body, "prompt": str(prompt)}
         messages = as_messages(prompt)
@@ -165,6 +168,15 @@ class RemoteGenerator:
             return ContinuationScore((), tuple(value for _, value in inside), tuple(place for place, _ in inside))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise _unusable(self._client.url, answer) from error
+
+
+def _constrained(constraint: Constraint) -> dict[str, Any]:
+    """A JSON schema as OpenAI and others take it; the other kinds as vLLM does."""
+    if constraint.kind == "schema":
+        schema = json.loads(constraint.grammar)
+        return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
+    form = json.loads(constraint.grammar) if constraint.kind == "choice" else constraint.grammar
+    return {"structured_outputs": {constraint.kind: form}}
 
 
 def _unusable(url: str, answer: object) -> EndpointError:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from core.inference.constraint import Matcher
 from core.inference.decoding import random_source
 from core.inference.detokenize import TextStream
 from core.inference.generator import Completion, FinishReason, Sampling
@@ -28,6 +29,7 @@ class Request:
     logprobs: list[float] = field(default_factory=list)
     finish_reason: FinishReason | None = None
     seen: torch.Tensor | None = None
+    matcher: Matcher | None = None
 
     def take(self, token: int, logprob: float, end_ids: frozenset[int]) -> str:
         """Add a token; returns what can be shown in addition."""
@@ -38,8 +40,13 @@ class Request:
         if token in end_ids:
             self.finish_reason = "stop"
             return self.stream.finish()
+        if self.matcher is not None:
+            self.matcher.take(token)
         piece = self.stream.add(token)
         if self.stream.stopped:
+            self.finish_reason = "stop"
+        elif self.matcher is not None and self.matcher.finished:
+            piece += self.stream.finish()
             self.finish_reason = "stop"
         elif len(self.token_ids) == self.limit:
             piece += self.stream.finish()
@@ -68,9 +75,15 @@ class Request:
 
 
 def make_request(
-    prompt_ids: list[int], copy: int, sampling: Sampling, *, context_tokens: int, decode: Callable[[list[int]], str]
+    prompt_ids: list[int],
+    copy: int,
+    sampling: Sampling,
+    *,
+    context_tokens: int,
+    decode: Callable[[list[int]], str],
+    matcher: Matcher | None = None,
 ) -> Request:
     """The `copy`-th completion of a prompt; prompt, copy and seed fix its random numbers."""
     source = random_source(sampling.seed, " ".join(map(str, prompt_ids)), copy)
     limit = min(sampling.max_tokens, context_tokens - len(prompt_ids))
-    return Request(prompt_ids, sampling, limit, source, TextStream(decode, sampling.stop))
+    return Request(prompt_ids, sampling, limit, source, TextStream(decode, sampling.stop), matcher=matcher)
