@@ -91,8 +91,28 @@ def choose_sentences(
         steps = [row for row, sentence in enumerate(sentences) if sentence.block == block]
         return [sentences[row] for row in sorted({*opening, *steps[:MAX_STEPS]})]
     near = [row for row in order if scores[row] >= scores[best] - _NEAR_BEST and sentences[row].kind != "step"]
-    chosen = list(dict.fromkeys([best, *opening, *near]))[: max(limit, 1)]
+    telling = _bringing_what_is_missing(sentences, order, best, question)
+    chosen = list(dict.fromkeys([best, *telling, *opening, *near]))[: max(limit, 1)]
     return [sentences[row] for row in sorted(chosen)]
+
+
+def _bringing_what_is_missing(
+    sentences: list[CitableSentence], order: list[int], best: int, question: str
+) -> list[int]:
+    """The best sentence that holds the question's rarest word of the article, where the best one lacks it.
+
+    "How long does express delivery take?" must not be answered by the sentence on standard post alone.
+    """
+    tokens = [set(lexical_tokens(sentence.text)) for sentence in sentences]
+    asked = set(lexical_tokens(without_question_phrases(question)))
+    frequency = Counter(token for held in tokens for token in held & asked)
+    rarest = min(frequency.values(), default=0)
+    if frequency.total() == 0 or any(frequency[token] == rarest for token in tokens[best] & asked):
+        return []
+    missing = {token for token, count in frequency.items() if count == rarest}
+    return [next(row for row in order if tokens[row] & missing and sentences[row].kind != "step")] if any(
+        held & missing and sentence.kind != "step" for held, sentence in zip(tokens, sentences, strict=True)
+    ) else []
 
 
 def _opening(sentences: list[CitableSentence]) -> list[int]:

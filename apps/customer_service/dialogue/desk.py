@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.customer_service.dialogue.coverage import CoverageModel, coverage_by_passages, learn_coverage
+from apps.customer_service.dialogue.spelling import Speller, speller
 from apps.customer_service.intents.questions import read_question_bank
 from apps.customer_service.intents.topics import TopicClassifier, learn_topics
 from apps.customer_service.knowledge import KnowledgeBase, RememberingEmbedder, open_knowledge_base
@@ -14,6 +15,7 @@ from core.config import settings
 
 if TYPE_CHECKING:
     from core.progress import ProgressCallback
+    from core.retrieval import Embedder
     from core.retrieval.loading import OnError
 
 
@@ -24,11 +26,13 @@ class Desk:
     Attributes:
         topics: None where the articles name no questions.
         coverage: whether the base covers a question.
+        speller: mends English words; None where no English encoder is at hand to tell words from slips.
     """
 
     base: KnowledgeBase
     topics: TopicClassifier | None
     coverage: CoverageModel
+    speller: Speller | None = None
 
 
 def open_desk(
@@ -54,4 +58,14 @@ def open_desk(
         return Desk(base, None, coverage_by_passages(embedder))
     bank = read_question_bank(base)
     topics = learn_topics(bank, embedder, lambda: load_embedder(settings().intent_encoder))
-    return Desk(base, topics, learn_coverage(bank, embedder))
+    return Desk(base, topics, learn_coverage(bank, embedder), _speller(base, topics.english_encoder))
+
+
+def _speller(base: KnowledgeBase, english_encoder: Embedder | None) -> Speller | None:
+    """A speller towards the English articles; what the English encoder has as one token is a word."""
+    tokenizer = getattr(english_encoder, "tokenizer", None)
+    if tokenizer is None:
+        return None
+    english = [article for article in base.articles.values() if article.language == "en"]
+    texts = [text for article in english for text in (article.title, article.document.text, *article.questions)]
+    return speller(texts, (token for token in tokenizer.get_vocab() if token.isalpha()))

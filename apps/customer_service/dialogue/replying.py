@@ -25,8 +25,9 @@ def answer(desk: Desk, parts: Sequence[Part], language: Language) -> Reply:
     chosen: list[tuple[Article, CitableSentence]] = []
     for part in answered:
         article = desk.base.articles[part.found[0].article_id]
-        # The question itself decides what is quoted; the subject it was completed with is the article's own.
-        wanted = utterances.last_question(part.asked)
+        # The question itself decides what is quoted, with its subject only where that is not the article's own.
+        own_subject = not part.follows or article.title in part.query
+        wanted = utterances.last_question(part.asked) if own_subject else part.query
         for sentence in choose_sentences(desk.base, article, wanted, limit=limit):
             if (article, sentence) not in chosen:
                 chosen.append((article, sentence))

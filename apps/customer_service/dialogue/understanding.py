@@ -20,6 +20,8 @@ from apps.customer_service.dialogue.records import FoundArticle, Part
 from core.text import Language
 
 CLEARLY = 0.9
+LIKELY = 0.6
+_SAME_BREATH_ADVANTAGE = 0.8
 _SHOWN = 5
 
 
@@ -45,8 +47,8 @@ def read_parts(desk: Desk, said: str, language: Language, context: Context | Non
         return [whole]
     parts: list[Part] = []
     for piece in pieces:
-        previous = _context_after(parts, context)
-        parts.append(read_part(desk, piece, language, previous))
+        own = utterances.without_link(piece) if parts else piece
+        parts.append(read_part(desk, own, language, _context_after(parts, context)))
     if not any(part.decision == "answer" for part in parts) or not all(map(_settled, parts)):
         return [whole]
     return parts
@@ -54,7 +56,8 @@ def read_parts(desk: Desk, said: str, language: Language, context: Context | Non
 
 def read_part(desk: Desk, asked: str, language: Language, context: Context | None) -> Part:
     """One question: completed, searched, decided."""
-    query = complete(desk, asked, language, context)
+    mended = desk.speller.mend(asked) if desk.speller and language == "en" else asked
+    query = complete(desk, mended, language, context)
     ranked = rank_articles(desk.base, desk.topics, query, language)
     coverage = _judge(desk, query, language, ranked)
     return Part(
@@ -78,11 +81,10 @@ def complete(desk: Desk, asked: str, language: Language, context: Context | None
     completed = f"{context.title}{'：' if language == 'zh' else ': '}{asked}"
     if utterances.leans_on_context(asked) or alone.verdict == "vague":
         return completed
-    if context.same_breath and alone.covered < CLEARLY and alone.verdict == "covered":
-        return completed
-    undecided = context.same_breath or decide(alone, ranked) == "clarify"
-    if undecided and alone.verdict == "covered" and _likeliest(desk, completed, language) > _top(ranked):
-        return completed
+    unsure = decide(alone, ranked) == "clarify" or alone.covered < CLEARLY or context.same_breath
+    if unsure and alone.verdict == "covered" and _top(ranked) < LIKELY:
+        needed = _top(ranked) * (_SAME_BREATH_ADVANTAGE if context.same_breath else 1.0)
+        return completed if _likeliest(desk, completed, language) > needed else asked
     return asked
 
 

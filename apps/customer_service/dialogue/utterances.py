@@ -51,8 +51,9 @@ _ORDINALS: tuple[tuple[re.Pattern[str], int], ...] = tuple(
 )
 
 _QUESTION_EN = (
-    r"(?:how|what|when|where|which|why|who|can i|could i|may i|do i|is there|is it|are there|does it|will it|do you|"
-    r"can you|until when)"
+    r"(?:(?:(?:from|at|for|until|in|to|by|on|with) )?(?:how|what|when|where|which|why|who)|"
+    r"can i|could i|may i|do i|is there|is it|are there|does it|will it|do you|"
+    r"can you)"
 )
 _SEAM = re.compile(
     rf"(?<=[?？])\s*|[,;]?\s+(?:and|also|plus)\s*,?\s+(?={_QUESTION_EN}\b)|[;；]\s*(?={_QUESTION_EN}\b)"
@@ -131,6 +132,11 @@ def split_questions(text: str) -> list[str]:
     if waiting:
         parts[-1] = f"{parts[-1]} {waiting}"
     return parts
+
+
+def without_link(text: str) -> str:
+    """`text` without the word that ties it to what was said before ("And …", "另外…"); never empty."""
+    return _LINKS.sub("", text).strip(" ,，") or text
 
 
 def last_question(text: str) -> str:

@@ -106,6 +106,8 @@ def run_kb_hit(limit: int | None, progress: ProgressCallback) -> Outcome:
     ranks: list[int | None] = []
     failures: list[str] = []
     for done, (text, topic) in enumerate(test, start=1):
+        if done % _BATCH == 1:  # encoded together, remembered by the encoder until their turn
+            desk.base.embedder.encode_queries([ahead for ahead, _ in test[done - 1 : done - 1 + _BATCH]])
         found = [item.article.topic for item in rank_articles(desk.base, desk.topics, text, "en")]
         ranks.append(found.index(topic) + 1 if topic in found else None)
         if topic not in found[:5]:

@@ -17,7 +17,7 @@ _REMEMBERED = 512
 
 
 class RememberingEmbedder:
-    """Like the encoder it wraps; single queries that were encoded lately cost nothing."""
+    """Like the encoder it wraps; queries that were encoded lately cost nothing."""
 
     def __init__(self, inner: Embedder) -> None:
         self._inner = inner
@@ -32,15 +32,15 @@ class RememberingEmbedder:
         return self._inner.dimension
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        if len(texts) != 1:
-            return self._inner.encode_queries(list(texts))
-        known = self._recent.get(texts[0])
-        if known is None:
-            known = self._inner.encode_queries(list(texts))
-            self._recent[texts[0]] = known
-            if len(self._recent) > _REMEMBERED:
-                self._recent.popitem(last=False)
-        return known.copy()
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        missing = [text for text in dict.fromkeys(texts) if text not in self._recent]
+        if missing:
+            self._recent.update(zip(missing, self._inner.encode_queries(missing), strict=True))
+        rows = np.stack([self._recent[text] for text in texts])
+        while len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+        return rows
 
     def encode_passages(self, texts: Sequence[str], progress: ProgressCallback | None = None) -> NDArray[np.float32]:
         return self._inner.encode_passages(list(texts), progress)
