@@ -45,6 +45,7 @@ _CLASS = re.compile(r"\{(\w+)\}")
 _LONGEST_SENTENCE_TOKENS = 400
 """People write none longer. A longer run is assessed in pieces, so that the work does not grow with its square."""
 
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Phrases that say one thing.
@@ -164,7 +165,8 @@ class AssertionRules:
                 start, end = at_start[match.span.start], at_end[match.span.end]
                 found += [_Cue(self.rules[code], start, end, match.span) for code in self._cues.codes(match.phrase)]
         commas = _Commas(tokens, mentions, self._fillers)
-        return [_with_reach(cue, found, commas) for cue in found if cue.rule.reach != "none"]
+        ending = [cue for cue in found if cue.rule.says in ("stop", "clause", "patient")]
+        return [_with_reach(cue, ending, commas) for cue in found if cue.rule.reach != "none"]
 
     def _assertion(self, text: str, tokens: Sequence[Token], cues: Sequence[_Cue], mention: Span) -> Assertion:
         covered = [i for i, token in enumerate(tokens) if mention.start <= token.start < mention.end]
