@@ -13,11 +13,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from apps.customer_service.dialogue.utterances import without_question_phrases
 from apps.customer_service.knowledge import Article, CitableSentence, KnowledgeBase
+from core.text import Language
 from core.text.tokens import lexical_tokens
 
 _WANTED_BONUS = 1.0
@@ -26,6 +28,8 @@ _LEAD_BONUS = 0.6
 _WORDS_WEIGHT = 1.5
 _ELSEWHERE_MALUS = 3.0  # a sentence that names another article sends the reader away
 _NEAR_BEST = 1.0
+_NEAR_TELLING = 2.0
+_RARE_SHARE = 0.1  # of all articles, both languages counted: a word in more of them tells topics apart badly
 _SHORT_CHARACTERS = 12
 _FINAL_MARKS = (".", "!", "。", "！")
 MAX_SENTENCES = 3
@@ -91,28 +95,33 @@ def choose_sentences(
         steps = [row for row, sentence in enumerate(sentences) if sentence.block == block]
         return [sentences[row] for row in sorted({*opening, *steps[:MAX_STEPS]})]
     near = [row for row in order if scores[row] >= scores[best] - _NEAR_BEST and sentences[row].kind != "step"]
-    telling = _bringing_what_is_missing(sentences, order, best, question)
+    fitting = [row for row in order if scores[row] >= scores[best] - _NEAR_TELLING]
+    telling = _bringing_what_is_missing(base, article, fitting, best, question)
     chosen = list(dict.fromkeys([best, *telling, *opening, *near]))[: max(limit, 1)]
     return [sentences[row] for row in sorted(chosen)]
 
 
 def _bringing_what_is_missing(
-    sentences: list[CitableSentence], order: list[int], best: int, question: str
+    base: KnowledgeBase, article: Article, order: Sequence[int], best: int, question: str
 ) -> list[int]:
-    """The best sentence that holds the question's rarest word of the article, where the best one lacks it.
+    """The best of the `order`ed sentences that holds a telling word of the question which the overall best one lacks.
 
-    "How long does express delivery take?" must not be answered by the sentence on standard post alone.
+    "How long does express delivery take?" must not be answered by the sentence on standard post alone. A word tells
+    where few articles hold it.
     """
-    tokens = [set(lexical_tokens(sentence.text)) for sentence in sentences]
+    sentences = base.sentences(article.id)
+    held = [set(lexical_tokens(sentence.text)) for sentence in sentences]
+    articles = _article_frequencies(base, article.language)
     asked = set(lexical_tokens(without_question_phrases(question)))
-    frequency = Counter(token for held in tokens for token in held & asked)
-    rarest = min(frequency.values(), default=0)
-    if frequency.total() == 0 or any(frequency[token] == rarest for token in tokens[best] & asked):
-        return []
-    missing = {token for token, count in frequency.items() if count == rarest}
-    return [next(row for row in order if tokens[row] & missing and sentences[row].kind != "step")] if any(
-        held & missing and sentence.kind != "step" for held, sentence in zip(tokens, sentences, strict=True)
-    ) else []
+    missing = {token for token in asked - held[best] if articles[token] <= _RARE_SHARE * len(base.articles)}
+    return [row for row in order if held[row] & missing and sentences[row].kind != "step"][:1]
+
+
+@lru_cache(maxsize=4)
+def _article_frequencies(base: KnowledgeBase, language: Language) -> Counter[str]:
+    """In how many articles of a language each word stands."""
+    texts = (article.document.text for article in base.articles.values() if article.language == language)
+    return Counter(token for text in texts for token in set(lexical_tokens(text)))
 
 
 def _opening(sentences: list[CitableSentence]) -> list[int]:
