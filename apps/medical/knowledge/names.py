@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from apps.medical.knowledge.store import Knowledge
-from apps.medical.knowledge.vocabulary import disease_names_zh, zh_labels
+from apps.medical.knowledge.vocabulary import disease_names_zh, read_lexicon, zh_labels
 from core.text import Language
 
 _GENERIC_WORDS = frozenset(
@@ -19,12 +19,16 @@ class Names:
     def __init__(self, knowledge: Knowledge, language: Language) -> None:
         self._knowledge = knowledge
         self.language = language
-        self._terms = zh_labels() if language == "zh" else {}
+        self._terms = {entry.id: entry.label for entry in read_lexicon("zh")} if language == "zh" else {}
+        self._official = zh_labels() if language == "zh" else {}
         self._diseases = disease_names_zh() if language == "zh" else {}
 
     def term(self, term: int) -> str:
-        ontology = self._knowledge.ontology
-        return self._terms.get(ontology.ids[term], ontology.labels[term])
+        """Our own label alone; an official translation together with the English label it stands for."""
+        term_id, english = self.term_id(term), self._knowledge.ontology.labels[term]
+        if term_id in self._terms:
+            return self._terms[term_id]
+        return f"{self._official[term_id]} / {english}" if term_id in self._official else english
 
     def term_id(self, term: int) -> str:
         return self._knowledge.ontology.ids[term]

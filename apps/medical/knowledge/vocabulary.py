@@ -2,8 +2,8 @@
 
 English comes from the ontology's labels and synonyms plus a short list of our own; Chinese from a lexicon of our own,
 and beside it, where the public set `hpo_zh` is present, from its official labels. Those contain errors (a label that
-is another disease, or says the opposite), so ours go first and an official label is used only where `zh_labels` finds
-no fault with it.
+is another disease, or says the opposite), so ours go first, an official label is used only where `official_zh` finds no
+fault with it, and it is shown together with the English one.
 """
 
 from __future__ import annotations
@@ -60,20 +60,44 @@ def read_lexicon(name: str) -> list[LexiconEntry]:
 
 
 def official_zh() -> dict[str, str]:
-    """Official Chinese labels by term id; empty where the public set is not on this machine.
+    """Official Chinese labels by term id that nothing speaks against; empty where the public set is absent.
 
-    A label is left out where another term has the same one, which is how most of the wrong ones show.
+    Left out: a label that several terms share, and one that disagrees with its English source (`disagreement`).
     """
     entry = dataset("hpo_zh")
     if not entry.is_available():
         return {}
     with gzip.open(entry.file(OFFICIAL_ZH), "rt", encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    labels = {
-        row["subject_id"]: row["translation_value"].strip() for row in rows if row["predicate_id"] == "rdfs:label"
+    labels = [row for row in rows if row["predicate_id"] == "rdfs:label"]
+    uses = Counter(row["translation_value"].strip() for row in labels)
+    return {
+        row["subject_id"]: chinese
+        for row in labels
+        if uses[chinese := row["translation_value"].strip()] == 1
+        and len(chinese) >= _SHORTEST_OFFICIAL_ZH
+        and disagreement(chinese, row["source_value"]) is None
     }
-    uses = Counter(labels.values())
-    return {id_: text for id_, text in labels.items() if uses[text] == 1 and len(text) >= _SHORTEST_OFFICIAL_ZH}
+
+
+def disagreement(chinese: str, english: str) -> str | None:
+    """The word of `lexicon/zh_checks.tsv` on which a label and its source disagree ("结核"), or None."""
+    lower = english.lower()
+    for words, stems, direction in _checks():
+        in_chinese = any(word in chinese for word in words)
+        in_english = any(stem in lower for stem in stems)
+        if direction in ("both", "zh") and in_chinese and not in_english:
+            return words[0]
+        if direction in ("both", "en") and in_english and not in_chinese:
+            return words[0]
+    return None
+
+
+@lru_cache(maxsize=1)
+def _checks() -> tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...]:
+    lines = (LEXICON / "zh_checks.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
+    return tuple((tuple(words.split("|")), tuple(stems.split("|")), direction) for words, stems, direction in rows)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ import pytest
 
 from apps.medical.knowledge import vocabulary
 from apps.medical.knowledge.names import Names
-from apps.medical.knowledge.vocabulary import build_dictionary, disease_names_zh, read_lexicon, zh_labels
+from apps.medical.knowledge.vocabulary import build_dictionary, disagreement, disease_names_zh, read_lexicon, zh_labels
 from core.errors import InternalError
 from core.extraction import tokenise
 
@@ -78,6 +78,21 @@ def test_names_fall_back_to_english(doctor):
     assert names.disease(unnamed) == knowledge.names[unnamed]
 
 
+@pytest.mark.parametrize(
+    ("chinese", "english", "word"),
+    [
+        ("肺结核", "Lung fibrosis", "结核"),
+        ("右侧肾囊肿", "Left renal cyst", "右"),
+        ("闭眼困难", "Difficulty opening the eyes", "闭"),
+        ("囊肿", "Kidney cyst", "肾"),
+        ("肾囊肿", "Renal cyst", None),
+        ("血糖升高", "Elevated blood glucose", None),
+    ],
+)
+def test_a_translation_that_disagrees_with_its_source_is_noticed(chinese: str, english: str, word: str | None):
+    assert disagreement(chinese, english) == word
+
+
 @pytest.mark.data("hpo_zh")
 def test_official_labels_fill_gaps_and_never_contradict_ours():
     zh_labels.cache_clear()
@@ -87,3 +102,12 @@ def test_official_labels_fill_gaps_and_never_contradict_ours():
     words = {word: entry.id for entry in read_lexicon("zh") for word in (entry.label, *entry.synonyms)}
     for term_id, label in labels.items():
         assert words.get(label, term_id) == term_id
+
+
+@pytest.mark.data("hpo_zh")
+def test_official_names_are_shown_with_the_english_ones(doctor):
+    zh_labels.cache_clear()
+    knowledge, ours = doctor.knowledge, {entry.id for entry in read_lexicon("zh")}
+    term_id = next(t for t in zh_labels() if t not in ours and t in knowledge.ontology.positions)
+    shown = Names(knowledge, "zh").term(knowledge.ontology.positions[term_id])
+    assert shown == f"{zh_labels()[term_id]} / {knowledge.ontology.labels[knowledge.ontology.positions[term_id]]}"
