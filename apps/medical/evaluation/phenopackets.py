@@ -99,8 +99,8 @@ def _notes(
     candidates = sum(disease.startswith("OMIM:") for disease in knowledge.diseases)
     return (
         f"{len(cases)} cases in the set; not counted: {unlisted} whose diagnosis is not in the annotation release "
-        f"{knowledge.release}, {nothing} without an observed sign. Counting them as misses: masked top-1 {floor[1]:.3f}, "
-        f"top-10 {floor[10]:.3f}.",
+        f"{knowledge.release}, {nothing} without an observed sign. Counting them as misses: masked "
+        f"top-1 {floor[1]:.3f}, top-10 {floor[10]:.3f}.",
         f"Ranked among {candidates} OMIM diseases; ties take the mean rank; observed and excluded signs, sex and age "
         "are used.",
         "masked: what the case's own paper contributed is taken out (patients subtracted from pooled counts); "

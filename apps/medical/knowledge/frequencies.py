@@ -10,9 +10,9 @@ Every statement is turned into patients seen and examined, so that statements of
 The pooled frequency is the mean of the Beta posterior, (seen + 1/2) / (examined + 2), so "1 of 1" is not certainty.
 A pair that nobody has ever seen (only NOT, 0/m, class "excluded") is an exclusion: it supports no ancestor.
 
-The prior was chosen on one half of the diseases of phenopacket-store (split by a hash of the disease id); the weights of
-classes and unstated frequencies were compared on every second case of the whole set, where class weights of 5, 10 and
-20 gave the same masked top-1 within .2 points.
+The prior was chosen on one half of the diseases of phenopacket-store (split by a hash of the disease id); the weights
+of classes and unstated frequencies were compared on every second case of the whole set, where class weights of 5, 10
+and 20 gave the same masked top-1 within .2 points.
 """
 
 from __future__ import annotations
