@@ -18,9 +18,9 @@ which makes the sum overconfident; `confidence` corrects that.
 DISCOUNT and FLOOR were chosen on the half of phenopacket-store's diseases with an even hash of the id, masked protocol
 (see `evaluation.phenopackets`); between .03 and .1, and .05 and .2, the top-1 is the same within .5 points. BELIEF,
 WRONG_SEX and TOO_YOUNG were looked at on every second case of the whole set; sex and age hardly matter there (+.2
-points). BELIEF is a compromise: every bit of it lowers the figures (.3 costs about 1.5 points of top-1 against ignoring absent
-findings), because those cases list as absent what the disease's paper tabulated, which a clinical note does not; yet a
-reader expects a stated absence to count.
+points). BELIEF is a compromise: every bit of it lowers the figures (.3 costs about 1.5 points of top-1
+against ignoring absent findings), because those cases list as absent what the disease's paper tabulated, which a
+clinical note does not; yet a reader expects a stated absence to count.
 """
 
 from __future__ import annotations
