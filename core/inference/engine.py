@@ -25,28 +25,44 @@ _CACHE_BYTES = 2**31
 
 def run_requests(forward: Forward, requests: Sequence[Request], end_ids: frozenset[int]) -> Iterator[str]:
     """Write every request to its end; yields what the first can show in addition, step by step."""
-    active = sorted(requests, key=lambda request: request.prompt_ids)  # equal prompts side by side
-    prompts: list[list[int]] = []
-    copies: list[int] = []
-    for request in active:
-        if not prompts or prompts[-1] != request.prompt_ids:
-            prompts.append(request.prompt_ids)
-            copies.append(0)
-        copies[-1] += 1
+    active, prompts, copies = by_prompt(requests)
     rows = forward.start(prompts, copies)
     while True:
-        drawn = draw_tokens(active, rows.logits)
-        logprobs = token_logprobs(rows.logits, drawn).tolist()
-        tokens = drawn.tolist()
-        for request, token, logprob in zip(active, tokens, logprobs, strict=True):
-            piece = request.take(token, logprob, end_ids)
-            if request is requests[0]:
-                yield piece
-        keep = _closed_up([request.finish_reason is None for request in active])
+        tokens, pieces = take_step(active, rows.logits, end_ids)
+        if requests[0] in active:
+            yield pieces[active.index(requests[0])]
+        keep = closed_up([request.finish_reason is None for request in active])
         if not keep:
             return
         rows.advance([tokens[row] for row in keep], keep)
         active = [active[row] for row in keep]
+
+
+def by_prompt(requests: Sequence[Request]) -> tuple[list[Request], list[list[int]], list[int]]:
+    """Requests with equal prompts side by side, the distinct prompts in that order, and how many requests each has."""
+    ordered = sorted(requests, key=lambda request: request.prompt_ids)
+    prompts: list[list[int]] = []
+    copies: list[int] = []
+    for request in ordered:
+        if not prompts or prompts[-1] != request.prompt_ids:
+            prompts.append(request.prompt_ids)
+            copies.append(0)
+        copies[-1] += 1
+    return ordered, prompts, copies
+
+
+def take_step(
+    requests: Sequence[Request], logits: torch.Tensor, end_ids: frozenset[int]
+) -> tuple[list[int], list[str]]:
+    """Draw a token for each request from logits ``(B, V)``: the tokens, and what each can show in addition."""
+    drawn = draw_tokens(requests, logits)
+    logprobs = token_logprobs(logits, drawn).tolist()
+    tokens = drawn.tolist()
+    pieces = [
+        request.take(token, logprob, end_ids)
+        for request, token, logprob in zip(requests, tokens, logprobs, strict=True)
+    ]
+    return tokens, pieces
 
 
 def draw_tokens(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tensor:
@@ -113,7 +129,7 @@ def _token_bytes(config: Any, bytes_per_number: int) -> int:
     return int(2 * config.num_hidden_layers * heads * width * bytes_per_number)
 
 
-def _closed_up(live: Sequence[bool]) -> list[int]:
+def closed_up(live: Sequence[bool]) -> list[int]:
     """Rows that go on, in an order that moves few: those from the end fill the gaps."""
     count = sum(live)
     rows = list(range(count))

@@ -40,10 +40,10 @@ class LocalGenerator:
         self._loaded = loaded
         self._model = loaded.model
         self._chat = ChatTokenizer(loaded.tokenizer)
-        self._end_ids = frozenset(self._chat.end_ids(loaded.model))
+        self.end_ids = frozenset(self._chat.end_ids(loaded.model))
         self._context_tokens = getattr(loaded.model.config, "max_position_embeddings", None) or 2048
         vocabulary = loaded.model.config.get_text_config(decoder=True).vocab_size
-        self._grammars = Grammars(loaded.tokenizer, vocabulary, self._end_ids)
+        self._grammars = Grammars(loaded.tokenizer, vocabulary, self.end_ids)
         placement = loaded.placement
         self._forwards = ForwardChoice(
             loaded.model, placement.device, placement.dtype, self._chat.padding_id, loaded.name
@@ -72,11 +72,11 @@ class LocalGenerator:
         """`sampling.n` completions a prompt. Raises `InputError` for a prompt that is empty or too long."""
         if sampling.beams > 1:
             return self._beam_search(prompts, sampling, progress)
-        requests = self._requests(prompts, sampling)
+        requests = self.requests(prompts, sampling)
         config = self._model.config.get_text_config(decoder=True)
         done = 0
         for batch in batches(requests, config, BYTES_PER_NUMBER[self._loaded.placement.dtype]):
-            for _ in run_requests(self._forward(batch), batch, self._end_ids):
+            for _ in run_requests(self.forward_for(batch), batch, self.end_ids):
                 pass
             done += len(batch)
             if progress:
@@ -88,8 +88,8 @@ class LocalGenerator:
         if sampling.beams > 1:  # what the best text begins with is known at the end
             yield self.generate([prompt], sampling)[0].text
             return
-        requests = self._requests([prompt], sampling)[:1]
-        pieces = run_requests(self._forward(requests), requests, self._end_ids)
+        requests = self.requests([prompt], sampling)[:1]
+        pieces = run_requests(self.forward_for(requests), requests, self.end_ids)
         yield from (piece for piece in pieces if piece)
 
     def score(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[ContinuationScore]:
@@ -114,18 +114,18 @@ class LocalGenerator:
     def _beam_search(
         self, prompts: Sequence[Prompt], sampling: Sampling, progress: ProgressCallback | None
     ) -> list[Completion]:
-        requests = self._requests(prompts, replace(sampling, n=1))
+        requests = self.requests(prompts, replace(sampling, n=1))
         distinct = list({tuple(request.prompt_ids): request for request in requests}.values())
         found: dict[tuple[int, ...], list[Hypothesis]] = {}
         config = self._model.config.get_text_config(decoder=True)
         number_bytes = BYTES_PER_NUMBER[self._loaded.placement.dtype]
         for batch in batches(distinct, config, number_bytes, rows_each=sampling.beams):
             hypotheses = beam_search(
-                self._forward(batch),
+                self.forward_for(batch),
                 [request.prompt_ids for request in batch],
                 sampling,
                 limits=[request.limit for request in batch],
-                end_ids=self._end_ids,
+                end_ids=self.end_ids,
                 decode=self._chat.decode,
             )
             for request, best in zip(batch, hypotheses, strict=True):
@@ -142,13 +142,15 @@ class LocalGenerator:
         """The completion that drawing these tokens would have given."""
         replay = self._request(request.prompt_ids, 0, request.sampling)
         for token, logprob in zip(hypothesis.token_ids, hypothesis.logprobs, strict=True):
-            replay.take(token, logprob, self._end_ids)
+            replay.take(token, logprob, self.end_ids)
         return replay.completion()
 
-    def _forward(self, requests: Sequence[Request]) -> Forward:
+    def forward_for(self, requests: Sequence[Request]) -> Forward:
+        """The way these requests go together."""
         return self._forwards.for_length(max(len(request.prompt_ids) + request.limit for request in requests))
 
-    def _requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+    def requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+        """What `generate` runs: `sampling.n` requests a prompt. Raises as it does."""
         if isinstance(prompts, str):
             raise InputError("`generate` takes a list of prompts.", hint="Write [prompt].")
         copies: Counter[tuple[int, ...]] = Counter()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     KeysValues = tuple[torch.Tensor, torch.Tensor]
 
+_STALE = 64
+"""Columns that belong to rows long gone are dropped when there are so many: a copy, so not each time."""
 _SPARSE = 0.75
 """Prompts nobody continues any more are dropped when fewer than this share is left: a copy, so not each time."""
 
@@ -43,6 +45,24 @@ class Prefix:
         index = torch.tensor(list(prompts), device=self.layers[0][0].device)
         kept = [tuple(part[index, :, : max(lengths)] for part in layer) for layer in self.layers]
         return Prefix([(keys, values) for keys, values in kept], lengths)
+
+    def joined(self, other: Prefix) -> Prefix:
+        """These prompts, then those of `other`."""
+        import torch
+
+        lengths = [*self.lengths, *other.lengths]
+        layers = []
+        for mine, theirs in zip(self.layers, other.layers, strict=True):
+            parts = []
+            for one, two in zip(mine, theirs, strict=True):
+                room = torch.zeros(
+                    (len(lengths), one.shape[1], max(lengths), one.shape[3]), dtype=one.dtype, device=one.device
+                )
+                room[: len(one), :, : one.shape[2]] = one
+                room[len(one) :, :, : two.shape[2]] = two
+                parts.append(room)
+            layers.append((parts[0], parts[1]))
+        return Prefix(layers, lengths)
 
     def padding(self) -> torch.Tensor | None:
         """``(U, 1, 1, P)`` boolean, true where a column is padding; None without padding."""
@@ -70,6 +90,8 @@ class SharedPrefixRows:
         self._room = columns
         self._filled = 0  # columns that hold something
         self._step = 0  # columns that the forward pass under way adds
+        self._first = [0] * len(group)  # each row's first column; those before it are from before it joined
+        self._own_bias: torch.Tensor | None = None  # (B, 1, 1, filled), added to scores
         self._set_group(list(group))
 
     def __len__(self) -> int:
@@ -84,7 +106,13 @@ class SharedPrefixRows:
         if self._filled > self._room:
             self._grow(max(self._filled, 2 * self._room))
         lengths = [self._prefix.lengths[prompt] if self._prefix else 0 for prompt in self._group]
-        before = torch.tensor(lengths, device=self._device)[:, None] + self._filled - step
+        first = torch.tensor(self._first, device=self._device)[:, None]
+        self._own_bias = None
+        if any(self._first):
+            columns = torch.arange(self._filled, device=self._device)
+            bias = torch.zeros(len(self), self._filled, device=self._device).masked_fill(columns < first, -math.inf)
+            self._own_bias = bias[:, None, None]
+        before = torch.tensor(lengths, device=self._device)[:, None] + self._filled - step - first
         return before + torch.arange(step, device=self._device)
 
     def update(
@@ -117,7 +145,7 @@ class SharedPrefixRows:
                 prefix,
                 self._bias,
                 (own_keys, own_values),
-                None,
+                self._own_bias,
                 self._grid,
                 scaling=scaling,
                 softcap=softcap,
@@ -156,7 +184,40 @@ class SharedPrefixRows:
                 for layer in self._own:
                     for buffer in layer:
                         buffer[target, :, : self._filled] = buffer[source, :, : self._filled]
+        self._first = [self._first[row] for row in rows]
         self._set_group([self._group[row] for row in rows])
+        if min(self._first, default=0) >= _STALE:
+            self._drop_columns(min(self._first))
+
+    def join(self, prefix: Prefix, group: Sequence[int]) -> None:
+        """Add rows that begin now, after the others; the i-th of them continues prompt `group[i]` of `prefix`."""
+        import torch
+
+        assert self._prefix is not None
+        count, size = len(self), len(self) + len(group)
+        with torch.inference_mode():
+            if self._own and self._own[0][0].shape[0] < size:
+                self._own = [
+                    (_with_rows(keys, count, 2 * size), _with_rows(values, count, 2 * size))
+                    for keys, values in self._own
+                ]
+            for layer in self._own:
+                for buffer in layer:  # what is masked must be finite all the same
+                    buffer[count:size, :, : self._filled] = 0
+            before = len(self._prefix.lengths)
+            self._prefix = self._prefix.joined(prefix)
+        self._first += [self._filled] * len(group)
+        self._set_group([*self._group, *[before + prompt for prompt in group]])
+
+    def _drop_columns(self, count: int) -> None:
+        import torch
+
+        with torch.inference_mode():
+            for layer in self._own:
+                for buffer in layer:
+                    buffer[:, :, : self._filled - count] = buffer[:, :, count : self._filled].clone()
+        self._filled -= count
+        self._first = [first - count for first in self._first]
 
     def _set_group(self, group: list[int]) -> None:
         import torch
@@ -199,3 +260,10 @@ class SharedPrefixRows:
         else:
             prefix = ~self._padding[self._index].expand(-1, 1, step, -1)
         return torch.cat([prefix, own.expand(prefix.shape[0], 1, -1, -1)], dim=-1)
+
+
+def _with_rows(buffer: torch.Tensor, rows: int, capacity: int) -> torch.Tensor:
+    """The first rows of `buffer` in a larger one."""
+    larger = buffer.new_empty((capacity, *buffer.shape[1:]))
+    larger[:rows] = buffer[:rows]
+    return larger

@@ -148,6 +148,15 @@ class SharedPrefixContinuation:
         new = torch.tensor(tokens, device=self._device).unsqueeze(-1)  # (B, 1)
         self.logits = self._forward.run(self._rows, new, keep=1)[:, 0]
 
+    def join(self, prompts: Sequence[list[int]], copies: Sequence[int]) -> None:
+        """Add rows for further prompts, `copies[i]` for prompt i, after those that are there."""
+        import torch
+
+        prefix, logits = self._forward.prefill(prompts)
+        group = [prompt for prompt, count in enumerate(copies) for _ in range(count)]
+        self._rows.join(prefix, group)
+        self.logits = torch.cat([self.logits, logits[group]])
+
 
 def _register_attention() -> None:
     from transformers import AttentionInterface
