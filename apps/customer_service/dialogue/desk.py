@@ -57,13 +57,14 @@ def open_desk(
         # Counter-examples were written for the demo bank: what is outside there may be inside another base.
         return Desk(base, None, coverage_by_passages(embedder))
     bank = read_question_bank(base)
-    topics = learn_topics(bank, embedder, lambda: load_embedder(settings().intent_encoder))
+    topics = learn_topics(bank, embedder, lambda: RememberingEmbedder(load_embedder(settings().intent_encoder)))
     return Desk(base, topics, learn_coverage(bank, embedder), _speller(base, topics.english_encoder))
 
 
 def _speller(base: KnowledgeBase, english_encoder: Embedder | None) -> Speller | None:
     """A speller towards the English articles; what the English encoder has as one token is a word."""
-    tokenizer = getattr(english_encoder, "tokenizer", None)
+    inner = english_encoder.inner if isinstance(english_encoder, RememberingEmbedder) else english_encoder
+    tokenizer = getattr(inner, "tokenizer", None)
     if tokenizer is None:
         return None
     english = [article for article in base.articles.values() if article.language == "en"]

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from apps.customer_service.dialogue.coverage import CALIBRATED_ENCODER
 from apps.customer_service.dialogue.graph import Phrase
 from apps.customer_service.dialogue.records import AnswerSentence, Reply
 from apps.customer_service.dialogue.support import unsupported
+from core.errors import ConfigError
 from core.text import Language, split_sentences
 
 if TYPE_CHECKING:
@@ -35,9 +37,19 @@ _REWORDED = ("sentence", "item")
 
 
 def open_phraser(embedder: Embedder) -> Phrase:
-    """Phrasing by the generator in the settings. Raises `ModelNotAvailable` where it is not on this machine."""
+    """Phrasing by the generator in the settings.
+
+    Raises:
+        ModelNotAvailable: the generator is not on this machine.
+        ConfigError: the check of what it writes was not measured with this encoder.
+    """
     from core.inference import load_generator
 
+    if embedder.name != CALIBRATED_ENCODER:
+        raise ConfigError(
+            f"The check of phrased sentences was measured with '{CALIBRATED_ENCODER}', not with '{embedder.name}'.",
+            hint="Unset TRIVIUM_EMBEDDER (or `embedder` in trivium.toml), or ask without phrasing.",
+        )
     return phraser(load_generator(), embedder)
 
 

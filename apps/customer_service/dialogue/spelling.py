@@ -16,6 +16,7 @@ from dataclasses import dataclass
 _WORD = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)?")
 _SHORTEST = 3
 _LONG = 8
+_ENDINGS = ("s", "es", "ies", "ed", "d", "ing", "er", "ers", "ly", "ion", "ions", "'s", "’s", "n't", "n’t")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Speller:
 
     def _mend_word(self, word: str) -> str:
         lower = word.lower()
-        if len(lower) < _SHORTEST or lower in self.vocabulary or lower in self.known or word.isupper():
+        if len(lower) < _SHORTEST or word.isupper() or self._is_word(lower):
             return word
         allowed = 2 if len(lower) >= _LONG else 1
         near = [
@@ -47,6 +48,15 @@ class Speller:
             and (distance := edit_distance(lower, candidate)) <= allowed
         ]
         return min(near)[2] if near else word
+
+    def _is_word(self, word: str) -> bool:
+        """Whether the word, or what it is an inflection of, is known."""
+        stems = [word]
+        for ending in _ENDINGS:
+            if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST:
+                stem = word[: -len(ending)]
+                stems += [stem, stem + "e", stem + "y", stem[:-1] if stem[-1] == stem[-2] else stem]
+        return any(stem in self.vocabulary or stem in self.known for stem in stems)
 
 
 def speller(texts: Iterable[str], known: Iterable[str]) -> Speller:

@@ -96,6 +96,7 @@ def test_without_a_language_model_the_page_says_so_and_goes_on(page: AppTest, mo
         raise ModelNotAvailable("The model 'x' is not here.", hint="Pull it.")
 
     monkeypatch.setattr("core.inference.load_generator", absent)
+    monkeypatch.setattr("apps.customer_service.dialogue.phrasing.CALIBRATED_ENCODER", "words")
     app = page.run()
     app.toggle(key="phrase").set_value(True).run()
     _say(app, "What does a spare card cost?")

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from apps.customer_service.dialogue.spelling import edit_distance, speller
 
-SPELLER = speller(["close my account card transfer refund identity load"], ["loan", "were", "apple"])
+SPELLER = speller(["close my account card transfer refund identity load"], ["loan", "were", "apple", "should"])
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ SPELLER = speller(["close my account card transfer refund identity load"], ["loa
         ("can I get a loan", "can I get a loan"),
         ("were", "were"),
         ("xyzzy", "xyzzy"),
+        ("apples, loans, closing, transferred, shouldn't", "apples, loans, closing, transferred, shouldn't"),
         ("卡 crad 卡", "卡 card 卡"),
         ("idenitty", "identity"),
     ],
