@@ -75,8 +75,6 @@ class RemoteGenerator:
         """
         if isinstance(prompts, str):
             raise InputError("`generate` takes a list of prompts.", hint="Write [prompt].")
-        if sampling.beams > 1:
-            raise InputError("An endpoint has no beam search.", hint="Use beams = 1, or a local model.")
         seeds = [replace(sampling, seed=sampling.seed + copy) for copy in range(sampling.n)]
         completions = []
         with ThreadPoolExecutor(max_workers=_PARALLEL_REQUESTS) as pool:
@@ -116,6 +114,8 @@ class RemoteGenerator:
         ]
 
     def _request(self, prompt: Prompt, sampling: Sampling) -> tuple[str, dict[str, Any]]:
+        if sampling.beams > 1:
+            raise InputError("An endpoint has no beam search.", hint="Use beams = 1, or a local model.")
         body: dict[str, Any] = {
             "model": self._model,
             "max_tokens": sampling.max_tokens,

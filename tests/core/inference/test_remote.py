@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from core.errors import ConfigError, EndpointError, InputError
 from core.inference import RawText, Sampling, load_generator
 from core.inference import http as endpoint_http
+from core.inference.constraint import matching_choice, matching_regex, matching_schema
 from core.inference.remote import RemoteGenerator
 
 KEY = "sk-very-secret-0123456789"
@@ -238,3 +239,34 @@ def test_scores_by_echo(endpoint: Endpoint):
     assert score.logprobs == (-1.0, -2.0)
     with pytest.raises(InputError, match="RawText"):
         remote(endpoint).score(["Once"], [" upon"])
+
+
+def test_several_completions_are_as_many_requests_with_seeds_of_their_own(endpoint: Endpoint):
+    completions = remote(endpoint).generate(["a", "b"], Sampling(n=3, seed=5, min_p=0.1, repetition_penalty=1.2))
+    assert [completion.text for completion in completions] == ["echo: a"] * 3 + ["echo: b"] * 3
+    sent = sorted((body["messages"][0]["content"], body["seed"]) for body in endpoint.bodies)
+    assert sent == [(prompt, seed) for prompt in "ab" for seed in (5, 6, 7)]
+    assert {(body["min_p"], body["repetition_penalty"]) for body in endpoint.bodies} == {(0.1, 1.2)}
+
+
+def test_constraints_and_begun_answers_are_sent_as_endpoints_take_them(endpoint: Endpoint):
+    generator = remote(endpoint)
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    generator.generate(["x"], Sampling(constraint=matching_schema(schema)))
+    sent = endpoint.bodies[0]["response_format"]["json_schema"]["schema"]
+    assert sent == {**schema, "additionalProperties": False}
+    generator.generate(["x"], Sampling(constraint=matching_choice(["yes", "不"])))
+    assert endpoint.bodies[1]["structured_outputs"] == {"choice": ["yes", "不"]}
+    generator.generate(["x"], Sampling(constraint=matching_regex("[0-9]+")))
+    assert endpoint.bodies[2]["structured_outputs"] == {"regex": "[0-9]+"}
+    generator.generate([[{"role": "user", "content": "x"}, {"role": "assistant", "content": "It is"}]])
+    assert (endpoint.bodies[3]["continue_final_message"], endpoint.bodies[3]["add_generation_prompt"]) == (True, False)
+    assert "continue_final_message" not in endpoint.bodies[0]
+
+
+def test_an_endpoint_has_no_beam_search(endpoint: Endpoint):
+    with pytest.raises(InputError, match="beam"):
+        remote(endpoint).generate(["x"], Sampling(beams=2))
+    with pytest.raises(InputError, match="beam"):
+        list(remote(endpoint).stream("x", Sampling(beams=2)))
+    assert endpoint.bodies == []
