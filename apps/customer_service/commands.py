@@ -63,6 +63,8 @@ def run_ask(arguments: argparse.Namespace) -> int:
     with open_assistant(desk, phrase=phrase) as assistant:
         if question:
             _ask_once(assistant, question, conversation, arguments)
+            if not arguments.json:
+                print(f'\n(to go on: trivium ask --conversation {conversation} "…")', file=sys.stderr)
         else:
             _converse(assistant, conversation, arguments)
     return 0
@@ -120,8 +122,6 @@ def _ask_once(assistant: Assistant, question: str, conversation: str, arguments:
         print(render(reply, why=arguments.why))
     if reply.summary:
         print(f"{_LABELS['saved'][reply.language]} {hand_over_file(conversation)}", file=sys.stderr)
-    if not arguments.json:
-        print(f'\n(trivium ask --conversation {conversation} "…")', file=sys.stderr)
 
 
 def _converse(assistant: Assistant, conversation: str, arguments: argparse.Namespace) -> None:
