@@ -88,11 +88,15 @@ def differs_from_model(forward: Forward, model: Any, device: str, dtype: str) ->
 
 
 def _own_logits(model: Any, texts: Sequence[list[int]], device: str) -> torch.Tensor:
+    """What the model itself says of the last tokens, ``(B, V)``: padding on the right is never seen from there."""
     import torch
 
+    longest = max(map(len, texts))
+    tokens = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=device)
     with torch.inference_mode():
-        rows = [model(torch.tensor([text], device=device), use_cache=False).logits[0, -1] for text in texts]
-    return torch.stack(rows).float()
+        logits = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False).logits
+    found: torch.Tensor = logits[range(len(texts)), [len(text) - 1 for text in texts]].float()
+    return found
 
 
 def _relative_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
