@@ -3,7 +3,8 @@
 The coverage verdict decides first. A covered question whose best article is not likely enough is asked back, with the
 likeliest articles to choose from. On 1,500 training questions of BANKING77, with a wrong answer costing 1, asking back
 `CLARIFY_COST` where the right article is among the three offered and 1 where it is not, every floor from 0.2 to 0.45
-costs nearly the same (0.225 to 0.228, least at 0.35); there 6 % are asked back and 81 % of the answers come from the right article.
+costs nearly the same (0.225 to 0.228, least at 0.35); there 6 % are asked back and 81 % of the
+answers come from the right article.
 """
 
 from __future__ import annotations
