@@ -110,7 +110,8 @@ class ForwardChoice:
 
     def __init__(self, model: Any, device: str, dtype: str, padding: int, name: str) -> None:
         self._model, self._device, self._dtype, self._name = model, device, dtype, name
-        self._plain = PlainForward(model, padding=padding, device=device)
+        self._turn = threading.Lock()
+        self._plain = PlainForward(model, padding=padding, device=device, turn=self._turn)
         self._limit = shared_prefix_limit(model)
         self._fast: SharedPrefixForward | None = None
         self._decided = threading.Lock()
@@ -126,7 +127,7 @@ class ForwardChoice:
         return self._fast or self._plain
 
     def _check(self) -> None:
-        fast = SharedPrefixForward(self._model, self._device)
+        fast = SharedPrefixForward(self._model, self._device, self._turn)
         reason = differs_from_model(fast, self._model, self._device, self._dtype)
         self._checked = True
         if reason:

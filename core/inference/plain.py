@@ -5,6 +5,7 @@ For models the fast way is not made for (recurrent layers, sliding windows that 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,14 @@ if TYPE_CHECKING:
 
 
 class PlainForward:
-    """See `core.inference.forward.Forward`."""
+    """See `core.inference.forward.Forward`.
 
-    def __init__(self, model: Any, *, padding: int, device: str) -> None:
+    Args:
+        turn: held while the model runs; the fast way puts its own attention into the model while it does.
+    """
+
+    def __init__(self, model: Any, *, padding: int, device: str, turn: threading.Lock | None = None) -> None:
+        self._turn = turn or threading.Lock()
         self._model = model
         self._padding = padding
         self._device = device
@@ -25,7 +31,7 @@ class PlainForward:
     def start(self, prompts: Sequence[list[int]], copies: Sequence[int]) -> PlainContinuation:
         """Rows for prompts, `copies[i]` rows for prompt i."""
         rows = [prompt for prompt, count in zip(prompts, copies, strict=True) for _ in range(count)]
-        return PlainContinuation(self._model, rows, padding=self._padding, device=self._device)
+        return PlainContinuation(self._model, rows, padding=self._padding, device=self._device, turn=self._turn)
 
     def score(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[list[float]]:
         """Log-probability of each token of the second of a pair, after the first."""
@@ -33,7 +39,7 @@ class PlainForward:
 
         tokens, mask = _left_padded([[*prompt, *continuation] for prompt, continuation in pairs], self._padding)
         longest = max(len(continuation) for _, continuation in pairs)
-        with torch.inference_mode():
+        with self._turn, torch.inference_mode():
             logits = self._model(
                 input_ids=tokens.to(self._device),
                 attention_mask=mask.to(self._device),
@@ -49,7 +55,10 @@ class PlainForward:
 class PlainContinuation:
     """See `core.inference.forward.Continuation`."""
 
-    def __init__(self, model: Any, rows: Sequence[list[int]], *, padding: int, device: str) -> None:
+    def __init__(
+        self, model: Any, rows: Sequence[list[int]], *, padding: int, device: str, turn: threading.Lock
+    ) -> None:
+        self._turn = turn
         tokens, mask = _left_padded(rows, padding)
         self._model = model
         self._device = device
@@ -73,7 +82,7 @@ class PlainContinuation:
     def _run(self, tokens: torch.Tensor, positions: torch.Tensor) -> None:
         import torch
 
-        with torch.inference_mode():
+        with self._turn, torch.inference_mode():
             output = self._model(
                 input_ids=tokens,
                 attention_mask=self._mask,

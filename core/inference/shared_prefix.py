@@ -28,12 +28,16 @@ _LOGIT_NUMBERS = 2**26
 
 
 class SharedPrefixForward:
-    """See `core.inference.forward.Forward`."""
+    """See `core.inference.forward.Forward`.
 
-    def __init__(self, model: Any, device: str) -> None:
+    Args:
+        turn: held while our attention is in force, by whoever runs the model.
+    """
+
+    def __init__(self, model: Any, device: str, turn: threading.Lock | None = None) -> None:
         self._model = model
         self._device = device
-        self._turn = threading.Lock()  # while our attention is in force
+        self._turn = turn or threading.Lock()
         _register_attention()
 
     def start(self, prompts: Sequence[list[int]], copies: Sequence[int]) -> SharedPrefixContinuation:

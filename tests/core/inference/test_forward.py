@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -185,3 +186,17 @@ def test_batches_keep_equal_prompts_together_and_stay_within_memory(monkeypatch:
     assert found == [[50, 50], [49, 10, 10]]
     monkeypatch.setattr("core.inference.engine._CACHE_BYTES", 1)
     assert [len(batch) for batch in batches(requests, config, 4)] == [1] * 5
+
+
+def test_both_ways_may_run_at_once():
+    """A long request goes the plain way while a short one has put our attention into the model."""
+    model = build(CONFIGS["gemma2"])
+    choice = ForwardChoice(model, "cpu", "float32", 1, "tiny")
+    short, long = Sampling(max_tokens=30), Sampling(max_tokens=60)
+    texts = prompts(5)
+    expected = run(choice.for_length(90), texts, short), run(choice.for_length(120), texts[-1:], long)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            fast = pool.submit(run, choice.for_length(90), texts, short)
+            plain = pool.submit(run, choice.for_length(120), texts[-1:], long)
+            assert (fast.result(), plain.result()) == expected
