@@ -205,10 +205,14 @@ class ContinuousGenerator:
         chosen: list[_Ticket] = []
         tokens = 0
         with self._lock:
+            room = self._local.cache_tokens - sum(_most_tokens(ticket.request) for ticket in self._active)
             while self._waiting and len(self._active) + len(chosen) < self._rows:
                 caller, queue = next(iter(self._waiting.items()))
                 size = len(queue[0].request.prompt_ids)
+                needed = _most_tokens(queue[0].request)
                 if chosen and tokens + size > _JOIN_TOKENS:
+                    break
+                if (chosen or self._active) and needed > room:
                     break
                 ticket = queue.popleft()
                 del self._waiting[caller]
@@ -219,5 +223,10 @@ class ContinuousGenerator:
                     continue
                 chosen.append(ticket)
                 tokens += size
+                room -= needed
             self._joining = chosen
         return chosen
+
+
+def _most_tokens(request: Request) -> int:
+    return len(request.prompt_ids) + request.limit

@@ -106,20 +106,25 @@ def batches(
     requests: Sequence[Request], model_config: Any, bytes_per_number: int, *, rows_each: int = 1
 ) -> Iterator[list[Request]]:
     """Requests to run together: of similar length, equal prompts side by side, within rows and memory."""
-    token_bytes = _token_bytes(model_config, bytes_per_number)
+    most_tokens = cache_tokens(model_config, bytes_per_number)
     batch: list[Request] = []
     used = 0
     for request in sorted(requests, key=lambda request: (-len(request.prompt_ids), request.prompt_ids)):
         own = rows_each * request.limit
         new_prompt = not batch or batch[-1].prompt_ids != request.prompt_ids
         needed = own + (len(request.prompt_ids) if new_prompt else 0)
-        if batch and ((len(batch) + 1) * rows_each > _BATCH_ROWS or (used + needed) * token_bytes > _CACHE_BYTES):
+        if batch and ((len(batch) + 1) * rows_each > _BATCH_ROWS or used + needed > most_tokens):
             yield batch
             batch, used, needed = [], 0, own + len(request.prompt_ids)
         batch.append(request)
         used += needed
     if batch:
         yield batch
+
+
+def cache_tokens(config: Any, bytes_per_number: int) -> int:
+    """How many tokens' keys and values a batch may hold."""
+    return _CACHE_BYTES // _token_bytes(config, bytes_per_number)
 
 
 def _token_bytes(config: Any, bytes_per_number: int) -> int:

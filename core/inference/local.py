@@ -15,7 +15,7 @@ from core.errors import InputError
 from core.inference.beam import Hypothesis, beam_search
 from core.inference.chat_template import ChatTokenizer
 from core.inference.constraint import Grammars
-from core.inference.engine import batches, run_requests
+from core.inference.engine import batches, cache_tokens, run_requests
 from core.inference.forward import Forward, ForwardChoice
 from core.inference.generator import GREEDY, Completion, ContinuationScore, Sampling
 from core.inference.request import Request, make_request
@@ -58,6 +58,12 @@ class LocalGenerator:
     def context_tokens(self) -> int:
         """Prompt and completion together cannot be longer."""
         return self._context_tokens
+
+    @property
+    def cache_tokens(self) -> int:
+        """Tokens whose keys and values are held at a time, of all rows together."""
+        config = self._model.config.get_text_config(decoder=True)
+        return cache_tokens(config, BYTES_PER_NUMBER[self._loaded.placement.dtype])
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a bare text."""

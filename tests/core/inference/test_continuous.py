@@ -92,6 +92,20 @@ def test_who_goes_away_frees_the_place(generator: LocalGenerator):
     assert time.monotonic() - started < 5
 
 
+def test_what_does_not_fit_into_memory_waits(generator: LocalGenerator, monkeypatch: pytest.MonkeyPatch):
+    token_bytes = 2 * 2 * 2 * 8 * 4  # keys and values, layers, heads, width, bytes of a number
+    monkeypatch.setattr("core.inference.engine._CACHE_BYTES", 500 * token_bytes)
+    assert generator.cache_tokens == 500
+    served = ContinuousGenerator(generator)
+    stream = served.stream("Hello", Sampling(max_tokens=450, temperature=1.0, seed=1))
+    next(stream)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(served.generate, ["a"], Sampling(max_tokens=50))
+        until(lambda: served.load == (1, 1))
+        stream.close()
+        assert other.result()[0].text == generator.generate(["a"], Sampling(max_tokens=50))[0].text
+
+
 def test_a_full_queue_says_so_at_once(generator: LocalGenerator):
     served = ContinuousGenerator(generator, rows=1, waiting=3)
     stream = served.stream("Hello", Sampling(max_tokens=450, temperature=1.0, seed=1))
