@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.config import settings
 from core.inference.generator import Generator, Sampling
+from core.inference.hosted import is_hosted, open_hosted
 from core.models.hardware import Placement, choose_placement
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def load_generator(name: str | None = None) -> Generator:
     """The generator `name` (default: the setting `generator`), one instance a process.
 
     Args:
-        name: a catalogue name, `owner/name` on the hub, a folder, a GGUF file, or 'endpoint' (see the settings).
+        name: a catalogue name, `owner/name` on the hub, a folder, a GGUF file, 'endpoint' (see the settings), or
+            `provider:model` for a hosted model that LangChain reaches.
 
     Raises:
         UnknownName, ModelNotAvailable, ModelFileMismatch: as `load_causal` does.
@@ -33,6 +35,8 @@ def load_generator(name: str | None = None) -> Generator:
         from core.inference.remote import RemoteGenerator
 
         return RemoteGenerator.from_settings(settings())
+    if is_hosted(name):
+        return open_hosted(name)
     with _ONE_AT_A_TIME:
         return _load_local(name, choose_placement(), settings().cache_dir)
 
