@@ -46,6 +46,8 @@ def page_command(product: Product, port: int) -> list[str]:
         "server.headless": "true",
         "server.maxUploadSize": settings().max_upload_mb,
         "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
     return [sys.executable, "-m", "streamlit", "run", str(product.page), *flags]
