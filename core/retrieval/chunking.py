@@ -185,7 +185,7 @@ def _cut(span: Span, text: str, maximum_tokens: int) -> Iterator[Span]:
         space = max(text.rfind(" ", start + 1, stop), text.rfind("\n", start + 1, stop))
         if stop < span.end and space > start:
             stop = space
-        yield Span(start, stop)
+        yield Span(start, start + len(text[start:stop].rstrip()))
         start = stop
         while start < span.end and text[start].isspace():
             start += 1

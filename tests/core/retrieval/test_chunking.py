@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.retrieval import Chunking, chunk
@@ -21,6 +21,7 @@ _PIECES = st.sampled_from(
 
 
 @settings(max_examples=300)
+@example("word" * 18 + "  |---|---|\n", "markdown", Chunking(12, 20))  # two spaces where the cut falls
 @given(
     st.lists(_PIECES, max_size=25).map("".join) | st.text(max_size=200),
     st.sampled_from(["markdown", "text", "pdf", "csv", "xlsx", "html", "docx"]),
