@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from core.config import settings
 from core.data import dataset
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# The same examples on every run and no time limit for one of them: a test fails for what the code does, not by luck.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -13,8 +13,6 @@ from core.inference import Sampling
 from core.inference.constraint import matching_choice, matching_regex, matching_schema
 from core.inference.local import LocalGenerator
 
-pytest.importorskip("llguidance")
-
 
 class Claim(BaseModel):
     who: str = Field(max_length=6)

@@ -117,6 +117,5 @@ def test_a_copied_text_between_blanks_is_found(before: str, value: str, after: s
 
 
 def test_a_random_model_fills_the_schema(generator: LocalGenerator):
-    pytest.importorskip("llguidance")
     found = extract(generator, ["退款 12", "fee"], Small, sampling=Sampling(max_tokens=60, temperature=1.0))
     assert all(one.value is not None and 0 <= one.value.count <= 99 for one in found)
