@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -16,10 +17,11 @@ def test_a_reader_goes_from_the_note_to_the_evidence(served_page, browser, scree
 
     page.get_by_text("中文", exact=True).click()
     page.get_by_text("不是医疗器械").first.wait_for(timeout=30_000)
+    page.locator("[data-test-script-state='notRunning']").wait_for(timeout=30_000)
     page.get_by_label("示例病历").click()
     page.get_by_text("双手抖动").last.click()
-    page.locator("mark", has_text="角膜K-F环阳性").wait_for(timeout=30_000)
-    assert page.locator("mark", has_text="抽搐").locator("sub").inner_text().strip().startswith("否认")
+    page.locator("mark", has_text="角膜K-F环阳性").first.wait_for(timeout=30_000)
+    expect(page.locator("mark", has_text="抽搐").locator("sub").first).to_contain_text("否认", timeout=30_000)
     page.screenshot(path=str(screenshot_path.with_name(f"{screenshot_path.stem}-note.png")))
 
     page.get_by_role("tab", name="鉴别诊断").click()
@@ -31,12 +33,12 @@ def test_a_reader_goes_from_the_note_to_the_evidence(served_page, browser, scree
     page.screenshot(path=str(screenshot_path.with_name(f"{screenshot_path.stem}-differential.png")))
 
     page.get_by_role("tab", name="图谱").click()
-    page.locator("[data-testid='stGraphVizChart'] svg").wait_for(timeout=30_000)
+    page.locator("[data-testid='stGraphVizChart'] svg").first.wait_for(timeout=30_000)
     page.screenshot(path=str(screenshot_path))
 
     page.get_by_role("tab", name="病历与所见").click()
     page.locator("label", has_text="K-F环").first.click()
     page.get_by_role("tab", name="鉴别诊断").click()
-    page.get_by_text("已排除 1 项").wait_for(timeout=30_000)
+    page.get_by_text("已排除 1 项").first.wait_for(timeout=30_000)
     assert problems == []
     page.close()
