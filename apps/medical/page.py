@@ -17,7 +17,7 @@ from apps.medical.report.evidence_graph import PATIENT, evidence_graph, paths_to
 from apps.medical.report.sheet import STATUSES, contribution_lines, sources, warning
 from apps.medical.report.wording import Wording
 from core.graph import path_as_text, to_dot
-from core.ui import Mark, Page
+from core.ui import Mark, Page, plain
 
 SAMPLE_NAMES = (
     *("shaking-hands-zh.txt", "spots-and-seizures-zh.txt", "burning-feet-zh.txt"),
@@ -73,8 +73,8 @@ def _switched_off(page: Page, say: Wording, note: ClinicalNote) -> list[int]:
 
 
 def _plain(text: str) -> str:
-    """Text without line breaks and Markdown's active characters, for labels that render Markdown."""
-    return "".join(f"\\{char}" if char in "\\`*_[]<>#$~:" else char for char in " ".join(text.split()))
+    """Text on one line that cannot format, for labels that render Markdown."""
+    return plain(" ".join(text.split()))
 
 
 def _show_findings(page: Page, say: Wording, note: ClinicalNote) -> list[int]:
