@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from html import escape
 
 from apps.finance_risk.report.sheet import Bullets, Grid, Heading, Paragraph, Sheet
+from core.text import escape_markdown
 
 _TERMINAL_WIDTH = 150
 _NARROWEST = 8
-_MARKDOWN_ACTIVE = "\\`*_[]<>#|~$&"
 _STYLE = (
     "body{font-family:system-ui,sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem;line-height:1.5}"
     "table{border-collapse:collapse;margin:.5rem 0;font-size:.85rem}"
@@ -51,28 +51,23 @@ def to_markdown(sheets: Sequence[Sheet]) -> str:
     """Markdown with all sheets; characters that would format are escaped."""
     parts: list[str] = []
     for sheet in sheets:
-        parts.append(f"# {_plain(sheet.title)}")
+        parts.append(f"# {escape_markdown(sheet.title)}")
         for block in sheet.blocks:
             match block:
                 case Heading(text):
-                    parts.append(f"## {_plain(text)}")
+                    parts.append(f"## {escape_markdown(text)}")
                 case Paragraph(text):
-                    parts.append(_plain(text))
+                    parts.append(escape_markdown(text))
                 case Bullets(lines):
-                    parts.append("\n".join(f"- {_plain(line)}" for line in lines))
+                    parts.append("\n".join(f"- {escape_markdown(line)}" for line in lines))
                 case Grid(header, rows):
                     lines_ = [_markdown_row(header), "|" + " --- |" * len(header), *map(_markdown_row, rows)]
                     parts.append("\n".join(lines_))
     return "\n\n".join(parts) + "\n"
 
 
-def _plain(text: str) -> str:
-    flat = " ".join(text.split())
-    return "".join(f"\\{char}" if char in _MARKDOWN_ACTIVE else char for char in flat)
-
-
 def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_plain(cell) for cell in cells) + " |"
+    return "| " + " | ".join(escape_markdown(cell) for cell in cells) + " |"
 
 
 def to_text(sheet: Sheet, *, width: int = _TERMINAL_WIDTH) -> str:

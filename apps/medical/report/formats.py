@@ -5,12 +5,11 @@ Everything that came from the note or the knowledge base is escaped; the HTML ru
 
 from __future__ import annotations
 
-import re
 from html import escape
 
 from apps.medical.report.sheet import Block, Bullets, Heading, MarkedNote, Paragraph, Sheet, Table
+from core.text import escape_markdown
 
-_MARKDOWN_ACTIVE = re.compile(r"([\\`*_\[\]<>#|~!])")
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#111;"
     "background:#fff}"
@@ -46,20 +45,16 @@ def to_markdown(sheet: Sheet) -> str:
 def _markdown(block: Block) -> list[str]:
     match block:
         case Heading(level, text):
-            return ["", f"{'#' * level} {_plain(text)}"]
+            return ["", f"{'#' * level} {escape_markdown(text)}"]
         case Paragraph(text, emphasised):
-            return ["", f"**{_plain(text)}**" if emphasised else _plain(text)]
+            return ["", f"**{escape_markdown(text)}**" if emphasised else escape_markdown(text)]
         case Bullets(title, items):
-            return ["", f"**{_plain(title)}**", "", *(f"- {_plain(item)}" for item in items)]
+            return ["", f"**{escape_markdown(title)}**", "", *(f"- {escape_markdown(item)}" for item in items)]
         case Table(header, rows):
-            lines = [f"| {' | '.join(map(_plain, row))} |" for row in (header, *rows)]
+            lines = [f"| {' | '.join(map(escape_markdown, row))} |" for row in (header, *rows)]
             return ["", lines[0], "|" + "---|" * len(header), *lines[1:]]
         case MarkedNote():
             return []
-
-
-def _plain(text: str) -> str:
-    return _MARKDOWN_ACTIVE.sub(r"\\\1", " ".join(text.split()))
 
 
 def to_html(sheet: Sheet) -> str:
