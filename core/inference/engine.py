@@ -56,13 +56,21 @@ def take_step(
 ) -> tuple[list[int], list[str]]:
     """Draw a token for each request from logits ``(B, V)``: the tokens, and what each can show in addition."""
     drawn = draw_tokens(requests, logits)
-    logprobs = token_logprobs(logits, drawn).tolist()
+    logprobs = token_logprobs(_tempered(requests, logits), drawn).tolist()
     tokens = drawn.tolist()
     pieces = [
         request.take(token, logprob, end_ids)
         for request, token, logprob in zip(requests, tokens, logprobs, strict=True)
     ]
     return tokens, pieces
+
+
+def _tempered(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tensor:
+    """Logits ``(B, V)``, each row over its request's `logprob_temperature`."""
+    temperatures = [request.logprob_temperature for request in requests]
+    if all(temperature == 1 for temperature in temperatures):
+        return logits
+    return logits / logits.new_tensor(temperatures).unsqueeze(-1)
 
 
 def draw_tokens(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tensor:

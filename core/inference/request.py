@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One completion of one prompt; `limit` tokens at most."""
+    """One completion of one prompt; `limit` tokens at most.
+
+    `logprobs` are those of softmax(logits / `logprob_temperature`), whatever temperature is drawn at.
+    """
 
     prompt_ids: list[int]
     sampling: Sampling
@@ -30,6 +33,7 @@ class Request:
     finish_reason: FinishReason | None = None
     seen: torch.Tensor | None = None
     matcher: Matcher | None = None
+    logprob_temperature: float = 1.0
 
     def take(self, token: int, logprob: float, end_ids: frozenset[int]) -> str:
         """Add a token; returns what can be shown in addition."""
