@@ -94,7 +94,7 @@ def refine(
     *,
     rounds: int = 3,
     texts: int = 64,
-    enough: float = 1.0,
+    enough: float | Callable[[Score], bool] = 1.0,
     patience: int = 1,
 ) -> Refinement:
     """Improve a draft step by step. In each round every reviser offers texts, and the best takes the draft's place.
@@ -103,7 +103,7 @@ def refine(
         draft: for instance a greedy text, or the best of a beam search.
         rounds: at most so many.
         texts: at most so many are measured, the draft included.
-        enough: stop at this score.
+        enough: stop at this score, or at one of which this is true.
         patience: stop after so many rounds in a row without a better text.
     """
     for name, value in (("rounds", rounds), ("texts", texts), ("patience", patience)):
@@ -132,8 +132,8 @@ def refine(
         misses = 0 if gained else misses + 1
 
 
-def _stopped(best: Proposal, enough: float, spent: bool, no_gain: bool) -> Stopped | None:
-    if best.score.value >= enough:
+def _stopped(best: Proposal, enough: float | Callable[[Score], bool], spent: bool, no_gain: bool) -> Stopped | None:
+    if enough(best.score) if callable(enough) else best.score.value >= enough:
         return "enough"
     if no_gain:
         return "no gain"
