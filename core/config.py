@@ -48,6 +48,7 @@ class Settings(BaseSettings):
         default="qwen2.5-coder-0.5b", description="causal model: catalogue name, folder, hub name or 'endpoint'"
     )
     embedder: str = Field(default="multilingual-e5-small", description="bilingual sentence encoder")
+    reranker: str = Field(default="", description="cross-encoder `load_reranker` takes: hub name, folder; empty: none")
     intent_encoder: str = Field(default="all-minilm-l6-v2", description="English encoder of the intent classifier")
 
     endpoint_url: str | None = Field(default=None, description="OpenAI-compatible endpoint, e.g. a vLLM server")

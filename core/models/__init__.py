@@ -3,9 +3,18 @@
 from core.models.catalogue import CatalogueEntry, EmbeddingRules, catalogue_entries, find_entry
 from core.models.embedder import Embedder
 from core.models.hardware import Placement, choose_placement
-from core.models.loading import LoadedModel, load_causal, load_embedder, load_encoder, load_spacy
+from core.models.loading import (
+    LoadedModel,
+    load_causal,
+    load_embedder,
+    load_encoder,
+    load_reranker,
+    load_seq2seq,
+    load_spacy,
+)
 from core.models.locate import is_available
 from core.models.pull import pull_model
+from core.models.reranker import Reranker
 
 __all__ = [
     "CatalogueEntry",
@@ -13,6 +22,7 @@ __all__ = [
     "EmbeddingRules",
     "LoadedModel",
     "Placement",
+    "Reranker",
     "catalogue_entries",
     "choose_placement",
     "find_entry",
@@ -20,6 +30,8 @@ __all__ = [
     "load_causal",
     "load_embedder",
     "load_encoder",
+    "load_reranker",
+    "load_seq2seq",
     "load_spacy",
     "pull_model",
 ]

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from core.errors import InternalError, UnknownName
 
-Kind = Literal["causal", "embedder", "spacy"]
+Kind = Literal["causal", "seq2seq", "embedder", "reranker", "spacy"]
 Conversion = Literal["none", "gguf", "e5-q4", "zip"]
 SCHEMES = ("pypi", "hf", "file")
 

@@ -1,4 +1,4 @@
-"""Loading models that are on this machine: `load_embedder`, `load_encoder`, `load_causal`, `load_spacy`.
+"""Loading models that are on this machine: causal, encoder-decoder, encoder, embedder, reranker, spaCy pipeline.
 
 Only safetensors are read and no code from a model folder is ever run. Nothing is fetched here: a model that is not
 there is an error that names the command to fetch it.
@@ -9,18 +9,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from core.config import settings
-from core.errors import ModelNotAvailable
+from core.errors import ConfigError, ModelNotAvailable
 from core.models.embedder import Embedder, read_embedding_rules
 from core.models.embedding_cache import EmbeddingCache
 from core.models.hardware import Placement, choose_placement
 from core.models.locate import LocatedModel, locate
+from core.models.reranker import Reranker, longest_pair
 
 _ONE_AT_A_TIME = threading.Lock()
 """transformers loads with global state, and two sessions that start together should share one model."""
@@ -69,6 +70,28 @@ def load_causal(name: str | None = None, *, placement: Placement | None = None) 
         return _load(located, placement, "AutoModelForCausalLM")
 
 
+def load_seq2seq(name: str, *, placement: Placement | None = None) -> LoadedModel:
+    """The encoder-decoder model `name` (T5, BART and their like), fresh at each call. Raises as `load_causal` does."""
+    located = locate(name, "seq2seq")
+    placement = placement or choose_placement()
+    with _ONE_AT_A_TIME:
+        return _load(located, placement, "AutoModelForSeq2SeqLM")
+
+
+def load_reranker(name: str | None = None) -> Reranker:
+    """The cross-encoder `name` (default: the setting `reranker`); one instance a process and placement.
+
+    Raises:
+        ConfigError: no name is given, and none is set.
+        UnknownName, ModelNotAvailable, ModelFileMismatch: see `locate`; also a model that does not give one score.
+    """
+    name = name or settings().reranker
+    if not name:
+        raise ConfigError("No reranker is set.", hint="Set TRIVIUM_RERANKER to a hub name or a folder.")
+    with _ONE_AT_A_TIME:
+        return _load_reranker(name, choose_placement(), settings().cache_dir)
+
+
 def load_spacy(name: str = "en_core_web_sm", *, disable: tuple[str, ...] = ()) -> Any:
     """The spaCy pipeline `name` without its components `disable`; one instance a process.
 
@@ -106,27 +129,68 @@ def _load_embedder(name: str, placement: Placement, cache_dir: Path) -> Embedder
     )
 
 
+@cache
+def _load_reranker(name: str, placement: Placement, _cache_dir: Path) -> Reranker:
+    loaded = _load(locate(name, "reranker"), placement, "AutoModelForSequenceClassification")
+    outputs, padding = loaded.model.config.num_labels, loaded.tokenizer.pad_token_id
+    if outputs != 1 or padding is None:
+        reason = f"it gives {outputs} scores a text" if outputs != 1 else "its tokenizer has no padding token"
+        raise ModelNotAvailable(
+            f"'{name}' is not a reranker: {reason}.",
+            hint="Choose a cross-encoder with one output, such as bge-reranker.",
+        )
+    return Reranker(name, longest_pair(loaded.model, loaded.tokenizer), placement, loaded.model, loaded.tokenizer)
+
+
 def _load(located: LocatedModel, placement: Placement, auto_class: str) -> LoadedModel:
     import transformers
+    from safetensors import SafetensorError
 
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with _quiet_transformers():
         try:
             config = transformers.AutoConfig.from_pretrained(located.folder, **options)
+            _check_family(located, config, auto_class)
             tokenizer = transformers.AutoTokenizer.from_pretrained(located.folder, **options)
             if auto_class == "AutoModel" and config.model_type in _WITH_POOLER:
                 options["add_pooling_layer"] = False
-            model = getattr(transformers, auto_class).from_pretrained(
-                located.folder, config=config, dtype=placement.torch_dtype, use_safetensors=True, **options
+            model, report = getattr(transformers, auto_class).from_pretrained(
+                located.folder,
+                config=config,
+                dtype=placement.torch_dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                **options,
             )
-        except (ValueError, OSError, KeyError) as error:
+        except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelNotAvailable(
                 f"'{located.name}' in '{located.folder}' cannot be loaded: {reason}",
                 hint="Models that bring code of their own are not run; choose one that transformers knows.",
             ) from error
+    _check_complete(located, report["missing_keys"])
     model.to(placement.device).eval()
     return LoadedModel(located.name, model, tokenizer, placement, located.folder, located.fingerprint)
+
+
+def _check_family(located: LocatedModel, config: Any, auto_class: str) -> None:
+    """Refuse a model whose two halves another loader needs: transformers would load one half and say nothing."""
+    two_halves = bool(getattr(config, "is_encoder_decoder", False))
+    if auto_class != "AutoModelForSequenceClassification" and two_halves != (auto_class == "AutoModelForSeq2SeqLM"):
+        found = f"an encoder-decoder model ({config.model_type})" if two_halves else f"of family {config.model_type}"
+        needed = "load_seq2seq" if two_halves else "load_causal or load_encoder"
+        raise ModelNotAvailable(f"'{located.name}' is {found}.", hint=f"It is for {needed}, not for this use.")
+
+
+def _check_complete(located: LocatedModel, missing: Iterable[str]) -> None:
+    """Refuse a model some of whose weights are not in its files: transformers would fill them with random numbers."""
+    needed = sorted(key for key in missing if not key.startswith("pooler."))  # nobody here uses a pooler
+    if needed:
+        others = f" and {len(needed) - 1} more" if len(needed) > 1 else ""
+        raise ModelNotAvailable(
+            f"'{located.name}' has no weights for '{needed[0]}'{others}.",
+            hint="Its files are incomplete, or made for another use (an encoder is not a reranker).",
+        )
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def locate(name: str, kind: Kind | None = None) -> LocatedModel:
             fitting = [other.name for other in catalogue_entries().values() if other.kind == kind]
             raise ModelNotAvailable(
                 f"'{name}' is a model of kind '{entry.kind}', and one of kind '{kind}' is needed.",
-                hint=f"Choose one of: {', '.join(fitting)}.",
+                hint=f"Choose one of: {', '.join(fitting)}." if fitting else "Give a hub name or a folder.",
             )
         folder, manifest = checked_folder(name, entry.digest)
         return LocatedModel(name, folder, _digest(manifest.fingerprint), entry)
