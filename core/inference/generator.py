@@ -31,6 +31,9 @@ class Sampling:
         n: so many completions of each prompt; they differ as their random numbers do.
         beams: above 1, beam search keeps so many beginnings, and the `n` best texts are returned. Temperature 0 only.
         length_penalty: of beam search; above 0 favours longer texts, 0 does not look at length.
+        beam_groups: above 1, diverse beam search: the beams are divided into so many groups of equal size.
+        diversity: what a token costs a group, in log-probability, for each beam of an earlier group that has it at the
+            same place; above 0 with `beam_groups` above 1, else 0.
         constraint: the form of the text (`core.inference.constraint`); it has it unless it is cut at `max_tokens`.
         stop: the text ends before the first of these strings.
         seed: with the prompt it fixes what is drawn, whatever else is in the batch (but see `LocalGenerator`).
@@ -48,6 +51,8 @@ class Sampling:
     beams: int = 1
     length_penalty: float = 1.0
     constraint: Constraint | None = None
+    beam_groups: int = 1
+    diversity: float = 0.0
 
     def __post_init__(self) -> None:
         """Raises `InputError` for a value out of its range."""
@@ -63,6 +68,12 @@ class Sampling:
             ("n", self.n >= 1, "at least 1"),
             ("beams", self.beams >= 1, "at least 1"),
             ("length_penalty", -10 <= self.length_penalty <= 10, "from -10 to 10"),
+            ("beam_groups", self.beam_groups >= 1 and self.beams % self.beam_groups == 0, "a divisor of `beams`"),
+            (
+                "diversity",
+                0 < self.diversity <= 100 if self.beam_groups > 1 else self.diversity == 0,
+                "above 0, at most 100, where there is more than one group of beams; else 0",
+            ),
             ("stop", all(self.stop), "strings that are not empty"),
             ("seed", 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
         ):

@@ -104,6 +104,72 @@ def test_the_plain_way_finds_the_same(model):
     assert max(len(one.token_ids) for one in fast[1]) <= 7
 
 
+def diverse_reference(model, ids: list[int], sampling: Sampling, limit: int, ends: set[int]) -> list[tuple]:
+    """Algorithm 1 of Vijayakumar et al. 2016 written down: a forward pass for each beginning, no batch, no cache."""
+    size, groups = sampling.beams // sampling.beam_groups, sampling.beam_groups
+    running: list[list[tuple]] = [[((), 0.0)] for _ in range(groups)]
+    finished: list[list[tuple]] = [[] for _ in range(groups)]
+    while any(running):
+        said: list[int] = []
+        for group in range(groups):
+            candidates = []
+            for tokens, score in running[group]:
+                with torch.no_grad():
+                    logits = model(torch.tensor([[*ids, *tokens]])).logits[0, -1]
+                for token, logprob in enumerate(logits.log_softmax(dim=-1).tolist()):
+                    cost = sampling.diversity * said.count(token)
+                    candidates.append(((*tokens, token), score + logprob - cost))
+            candidates.sort(key=lambda one: -one[1])
+            going_on = []
+            for rank, (tokens, score) in enumerate(candidates[: max(2, 1 + len(ends)) * size]):
+                if tokens[-1] in ends or len(tokens) == limit:
+                    if rank < size:
+                        finished[group].append((tokens, score / len(tokens) ** sampling.length_penalty))
+                elif len(going_on) < size:
+                    going_on.append((tokens, score))
+            finished[group] = sorted(finished[group], key=lambda one: -one[1])[:size]
+            if going_on and len(finished[group]) == size:
+                tokens, score = going_on[0]
+                if score / len(tokens) ** sampling.length_penalty <= finished[group][-1][1]:
+                    going_on = []
+            running[group] = going_on
+            said += [tokens[-1] for tokens, _ in going_on]
+    return sorted((one for texts in finished for one in texts), key=lambda one: -one[1])
+
+
+@pytest.mark.parametrize(
+    ("beams", "groups", "diversity", "penalty", "ends"),
+    [(4, 2, 0.5, 1.0, (0,)), (6, 3, 2.0, 0.5, tuple(range(0, 60, 4))), (3, 3, 1.0, 1.0, (0, 5))],
+)
+@pytest.mark.parametrize("way", ["fast", "plain"])
+def test_diverse_beams_equal_a_slow_reference(model, way: str, beams, groups, diversity, penalty, ends):
+    source = torch.Generator().manual_seed(7)
+    texts = [torch.randint(2, 61, (length,), generator=source).tolist() for length in (3, 9, 20, 9)]
+    limits = [9, 10, 3, 10]
+    sampling = Sampling(
+        max_tokens=10, beams=beams, beam_groups=groups, diversity=diversity, length_penalty=penalty, n=beams
+    )
+    forward = SharedPrefixForward(model, "cpu") if way == "fast" else PlainForward(model, padding=1, device="cpu")
+    found = beam_search(forward, texts, sampling, limits=limits, end_ids=frozenset(ends), decode=str)
+    for ids, limit, hypotheses in zip(texts, limits, found, strict=True):
+        expected = diverse_reference(model, ids, sampling, limit, set(ends))
+        assert [one.token_ids for one in hypotheses] == [tokens for tokens, _ in expected]
+        assert [one.score for one in hypotheses] == pytest.approx([score for _, score in expected], abs=1e-4)
+
+
+def test_the_model_says_how_likely_a_diverse_text_is_without_what_it_paid(generator: LocalGenerator):
+    sampling = Sampling(max_tokens=12, beams=6, beam_groups=3, diversity=1.5, n=6)
+    diverse = generator.generate(["Hello"], sampling)
+    plain = generator.generate(["Hello"], Sampling(max_tokens=12, beams=6, n=6))
+    assert len({one.token_ids[0] for one in diverse}) > len({one.token_ids[0] for one in plain})
+    for completion in diverse:
+        ids = generator._chat.prompt_ids("Hello")
+        with torch.no_grad():
+            logits = generator._model(torch.tensor([[*ids, *completion.token_ids]])).logits[0, len(ids) - 1 : -1]
+        own = logits.log_softmax(dim=-1)[range(len(completion.token_ids)), list(completion.token_ids)].tolist()
+        assert completion.logprobs == pytest.approx(own, abs=1e-4)
+
+
 def test_a_generator_returns_the_best_texts(generator: LocalGenerator):
     sampling = Sampling(max_tokens=12, beams=4, n=3)
     prompts = ["Hello", "退款多久到账？", "Hello"]
@@ -129,6 +195,22 @@ def test_a_beam_ends_before_a_stop_string(generator: LocalGenerator):
     completions = generator.generate(["Hello"], Sampling(max_tokens=12, beams=3, n=3, stop=stops))
     assert not any(stop in completion.text for completion in completions for stop in stops)
     assert any(completion.finish_reason == "stop" for completion in completions)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"beams": 4, "beam_groups": 3, "diversity": 1.0},
+        {"beams": 4, "beam_groups": 2},
+        {"beams": 4, "diversity": 1.0},
+        {"beams": 4, "beam_groups": 2, "diversity": -1.0},
+        {"beam_groups": 0},
+        {"beam_groups": 2, "diversity": 1.0},
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(wrong: dict[str, float]):
+    with pytest.raises(InputError, match=r"beam_groups|diversity"):
+        Sampling(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"temperature": 0.5}, {"repetition_penalty": 1.2}, {"n": 4}])
