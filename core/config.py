@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     generator: str = Field(
         default="qwen2.5-coder-0.5b", description="causal model: catalogue name, folder, hub name or 'endpoint'"
     )
+    chat_format: str = Field(
+        default="auto", description="how local models are shown a conversation: auto, chatml, llama-2, llama-3, plain …"
+    )
     embedder: str = Field(default="multilingual-e5-small", description="bilingual sentence encoder")
     reranker: str = Field(default="", description="cross-encoder `load_reranker` takes: hub name, folder; empty: none")
     intent_encoder: str = Field(default="all-minilm-l6-v2", description="English encoder of the intent classifier")
