@@ -15,7 +15,16 @@ from typing import Any
 
 from core.errors import InputError, ModelFileMismatch, UnknownName
 from core.models.adapter_config import read_lora_config, unsupported
-from core.models.adapters import CONFIG, WEIGHTS, Adapter, AdapterCard, is_adapter_name, read_adapter, save_adapter
+from core.models.adapters import (
+    CONFIG,
+    PREFIX,
+    WEIGHTS,
+    Adapter,
+    AdapterCard,
+    is_adapter_name,
+    read_adapter,
+    save_adapter,
+)
 from core.models.loading import LoadedModel
 
 
@@ -70,7 +79,7 @@ class AdapterSet:
         self._refuse_other_base(adapter)
         name = name or adapter.name
         config = read_lora_config(adapter.read(CONFIG), str(adapter.folder / CONFIG))
-        weights = load(adapter.read(WEIGHTS))
+        weights = {key.removeprefix(PREFIX): weight for key, weight in load(adapter.read(WEIGHTS)).items()}
         with self._lock:
             self.create(name, config, trainable=trainable)
             problem = self._fill(name, weights)

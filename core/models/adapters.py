@@ -25,6 +25,8 @@ from core.models.staging import new_model_folder
 CARD = "adapter.json"
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+"""What names of weights begin with in peft's files, where its own wrapper stands around the model."""
 _MOST_BYTES = 4096 * MEBIBYTE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -113,7 +115,9 @@ def save_adapter(model: Any, folder: str | Path, card: AdapterCard, *, peft_name
     folder = Path(folder)
     _refuse_other_content(folder)
     found = get_peft_model_state_dict(model, adapter_name=peft_name, save_embedding_layers=False)
-    weights = {key: tensor.detach().cpu().contiguous() for key, tensor in found.items()}
+    weights = {
+        f"{PREFIX}{key.removeprefix(PREFIX)}": tensor.detach().cpu().contiguous() for key, tensor in found.items()
+    }
     odd = next((key for key, tensor in weights.items() if not tensor.isfinite().all()), None)
     if odd is not None:
         raise InputError(
