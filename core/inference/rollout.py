@@ -51,7 +51,7 @@ class TokenSampler:
     """
 
     def __init__(self, loaded: LoadedModel, *, end_ids: frozenset[int] | None = None) -> None:
-        chat = ChatTokenizer(loaded.tokenizer)
+        chat = ChatTokenizer(loaded.tokenizer, loaded.model.config.model_type)
         placement = loaded.placement
         self._model = loaded.model
         self._decode = chat.decode
