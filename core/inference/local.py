@@ -39,7 +39,7 @@ class LocalGenerator:
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
         self._model = loaded.model
-        self._chat = ChatTokenizer(loaded.tokenizer)
+        self._chat = ChatTokenizer(loaded.tokenizer, loaded.model.config.model_type)
         self.end_ids = frozenset(self._chat.end_ids(loaded.model))
         self._context_tokens = getattr(loaded.model.config, "max_position_embeddings", None) or 2048
         vocabulary = loaded.model.config.get_text_config(decoder=True).vocab_size
