@@ -111,14 +111,24 @@ def _draw_alike(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tens
 
 
 def batches(
-    requests: Sequence[Request], model_config: Any, bytes_per_number: int, *, rows_each: int = 1
+    requests: Sequence[Request],
+    model_config: Any,
+    bytes_per_number: int,
+    *,
+    rows_each: int = 1,
+    prompts_shared: bool = True,
 ) -> Iterator[list[Request]]:
-    """Requests to run together: of similar length, equal prompts side by side, within rows and memory."""
+    """Requests to run together: of similar length, equal prompts side by side, within rows and memory.
+
+    Args:
+        rows_each: rows that a request becomes.
+        prompts_shared: whether rows of one prompt hold its keys and values once, and not each its own.
+    """
     most_tokens = cache_tokens(model_config, bytes_per_number)
     batch: list[Request] = []
     used = 0
     for request in sorted(requests, key=lambda request: (-len(request.prompt_ids), request.prompt_ids)):
-        own = rows_each * request.limit
+        own = rows_each * (request.limit + (0 if prompts_shared else len(request.prompt_ids)))
         new_prompt = not batch or batch[-1].prompt_ids != request.prompt_ids
         needed = own + (len(request.prompt_ids) if new_prompt else 0)
         if batch and ((len(batch) + 1) * rows_each > _BATCH_ROWS or used + needed > most_tokens):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from core.config import settings
 from core.inference.generator import Generator, Sampling
 from core.inference.hosted import is_hosted, open_hosted
+from core.models.catalogue import catalogue_entries
 from core.models.hardware import Placement, choose_placement
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def load_generator(name: str | None = None) -> Generator:
     """The generator `name` (default: the setting `generator`), one instance a process.
+
+    A model whose configuration says that it is an encoder-decoder (T5, BART) becomes a `Seq2SeqGenerator`.
 
     Args:
         name: a catalogue name, `owner/name` on the hub, a folder, a GGUF file, 'endpoint' (see the settings), or
@@ -51,6 +54,12 @@ def load_chat_model(name: str | None = None, sampling: Sampling | None = None) -
 @cache
 def _load_local(name: str, placement: Placement, _cache_dir: Path) -> Generator:
     from core.inference.local import LocalGenerator
-    from core.models.loading import load_causal
+    from core.inference.seq2seq import Seq2SeqGenerator
+    from core.models.family import family_of
+    from core.models.loading import load_causal, load_seq2seq
+    from core.models.locate import locate
 
+    entry = catalogue_entries().get(name)
+    if (entry.kind if entry else family_of(locate(name).folder)) == "seq2seq":
+        return Seq2SeqGenerator(load_seq2seq(name, placement=placement))
     return LocalGenerator(load_causal(name, placement=placement))

@@ -39,7 +39,7 @@ class LocalGenerator:
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
         self._model = loaded.model
-        self._chat = ChatTokenizer(loaded.tokenizer, loaded.model.config.model_type)
+        self._chat = self._tokenizer_of(loaded)
         self.end_ids = frozenset(self._chat.end_ids(loaded.model))
         self._context_tokens = getattr(loaded.model.config, "max_position_embeddings", None) or 2048
         vocabulary = loaded.model.config.get_text_config(decoder=True).vocab_size
@@ -48,6 +48,9 @@ class LocalGenerator:
         self._forwards = ForwardChoice(
             loaded.model, placement.device, placement.dtype, self._chat.padding_id, loaded.name
         )
+
+    def _tokenizer_of(self, loaded: LoadedModel) -> ChatTokenizer:
+        return ChatTokenizer(loaded.tokenizer, loaded.model.config.model_type)
 
     @property
     def name(self) -> str:
@@ -79,9 +82,8 @@ class LocalGenerator:
         if sampling.beams > 1:
             return self._beam_search(prompts, sampling, progress)
         requests = self.requests(prompts, sampling)
-        config = self._model.config.get_text_config(decoder=True)
         done = 0
-        for batch in batches(requests, config, BYTES_PER_NUMBER[self._loaded.placement.dtype]):
+        for batch in self._batches(requests):
             for _ in run_requests(self.forward_for(batch), batch, self.end_ids):
                 pass
             done += len(batch)
@@ -111,8 +113,8 @@ class LocalGenerator:
         scores: dict[int, ContinuationScore] = {}
         for batch in _score_batches(pairs):
             chosen = [pairs[index] for index in batch]
-            forward = self._forwards.for_length(max(len(prompt) + len(after) for prompt, after in chosen))
-            for index, logprobs in zip(batch, forward.score(chosen), strict=True):
+            longest = max(len(prompt) + len(after) for prompt, after in chosen)
+            for index, logprobs in zip(batch, self._forward(longest).score(chosen), strict=True):
                 offsets = self._chat.offsets(continuations[index])
                 scores[index] = ContinuationScore(tuple(pairs[index][1]), tuple(logprobs), tuple(offsets))
         return [scores[index] for index in range(len(pairs))]
@@ -123,9 +125,7 @@ class LocalGenerator:
         requests = self.requests(prompts, replace(sampling, n=1))
         distinct = list({tuple(request.prompt_ids): request for request in requests}.values())
         found: dict[tuple[int, ...], list[Hypothesis]] = {}
-        config = self._model.config.get_text_config(decoder=True)
-        number_bytes = BYTES_PER_NUMBER[self._loaded.placement.dtype]
-        for batch in batches(distinct, config, number_bytes, rows_each=sampling.beams):
+        for batch in self._batches(distinct, rows_each=sampling.beams):
             hypotheses = beam_search(
                 self.forward_for(batch),
                 [request.prompt_ids for request in batch],
@@ -153,7 +153,14 @@ class LocalGenerator:
 
     def forward_for(self, requests: Sequence[Request]) -> Forward:
         """The way these requests go together."""
-        return self._forwards.for_length(max(len(request.prompt_ids) + request.limit for request in requests))
+        return self._forward(max(len(request.prompt_ids) + request.limit for request in requests))
+
+    def _forward(self, tokens: int) -> Forward:
+        return self._forwards.for_length(tokens)
+
+    def _batches(self, requests: Sequence[Request], rows_each: int = 1) -> Iterator[list[Request]]:
+        config = self._model.config.get_text_config(decoder=True)
+        return batches(requests, config, BYTES_PER_NUMBER[self._loaded.placement.dtype], rows_each=rows_each)
 
     def requests(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
         """What `generate` runs: `sampling.n` requests a prompt. Raises as it does."""

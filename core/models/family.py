@@ -1,0 +1,45 @@
+"""What kind of model a folder holds, from its configuration: which loader it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from core.errors import ModelNotAvailable
+
+Family = Literal["causal", "seq2seq", "embedder", "reranker", "classifier", "encoder", "spacy"]
+"""The kinds of the catalogue, and two that a folder may be beside: a classifier with several outputs, and an encoder
+that does not say how its token states become one vector (it loads as an embedder with the mean)."""
+
+
+def read_config(folder: Path) -> Any:
+    """The transformers configuration of a model folder. Raises `ModelNotAvailable` for one that transformers lacks."""
+    import transformers
+
+    try:
+        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelNotAvailable(
+            f"The configuration in '{folder}' cannot be used: {reason}",
+            hint="Models that bring code of their own are not run; choose one that transformers knows.",
+        ) from error
+
+
+def family_of(folder: Path) -> Family:
+    """The family of the model in `folder`. Raises as `read_config` does."""
+    if (folder / "config.cfg").is_file():
+        return "spacy"
+    return family_of_config(read_config(folder), folder)
+
+
+def family_of_config(config: Any, folder: Path) -> Family:
+    """The family by what the configuration says the weights were saved from."""
+    names = " ".join(config.architectures or ())
+    if "ForSequenceClassification" in names:
+        return "reranker" if config.num_labels == 1 else "classifier"
+    if getattr(config, "is_encoder_decoder", False):
+        return "seq2seq"
+    if "ForCausalLM" in names or "LMHead" in names:
+        return "causal"
+    return "embedder" if (folder / "modules.json").is_file() else "encoder"
