@@ -22,8 +22,16 @@ def core_commands() -> tuple[Command, ...]:
     from core.evaluation.commands import COMMANDS as evaluation_commands
     from core.models.commands import COMMANDS as model_commands
     from core.serving import COMMANDS as serving_commands
+    from core.training.commands import COMMANDS as training_commands
 
-    return (*serving_commands, *evaluation_commands, *model_commands, *data_commands, *config_commands)
+    return (
+        *serving_commands,
+        *evaluation_commands,
+        *training_commands,
+        *model_commands,
+        *data_commands,
+        *config_commands,
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:

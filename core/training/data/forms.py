@@ -1,0 +1,220 @@
+"""What a row says: the form of its annotation, told from its fields, and the record made of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from core.errors import InputError
+from core.training.data.containers import Row, known_split
+from core.training.data.conversations import answers_after_prompt, chat_of, conversation
+from core.training.data.records import (
+    Chat,
+    Labelled,
+    LabelledSpan,
+    PlainText,
+    Preference,
+    Record,
+    SpanLabelled,
+    TextPair,
+    Turn,
+    check_spans,
+)
+
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "text": ("text", "sentence", "content", "utterance", "文本", "句子", "内容"),
+    "label": ("label", "category", "intent", "class", "labels", "标签", "类别", "意图"),
+    "spans": ("spans", "entities", "annotations", "实体"),
+    "messages": ("messages", "conversations", "conversation", "dialogue", "对话"),
+    "prompt": ("prompt", "instruction", "question", "query", "input", "问题", "指令", "提问"),
+    "response": ("response", "completion", "answer", "output", "reply", "回答", "答案", "回复"),
+    "chosen": ("chosen", "preferred", "好回答"),
+    "rejected": ("rejected", "dispreferred", "差回答"),
+    "first": ("first", "sentence1", "text1", "premise", "text_a", "句子1"),
+    "second": ("second", "sentence2", "text2", "hypothesis", "text_b", "句子2"),
+    "group": ("group", "group_id"),
+    "difficulty": ("difficulty",),
+    "split": ("split",),
+}
+OUR_FIELDS = tuple(_NAMES)
+"""What `--field` can name."""
+FIELD_NAMES = frozenset(name for names in _NAMES.values() for name in names)
+
+FORMS = ("preference", "chat", "spans", "pairs", "prompt-response", "labelled", "plain")
+"""Forms of rows, in the order they are looked for. `columns` is a form of files and read by `tagged`."""
+
+
+def canonical(values: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """The row's values under our names; `renamed` gives the file's name for one of ours. Others are left out."""
+    lowered = {str(name).strip().lower(): value for name, value in values.items()}
+    found: dict[str, Any] = {}
+    for name, known in _NAMES.items():
+        wanted = (renamed[name].strip().lower(),) if name in renamed else known
+        for candidate in wanted:
+            if lowered.get(candidate) is not None:
+                found[name] = lowered[candidate]
+                break
+    if "input" in lowered and "instruction" in lowered and "prompt" not in renamed:
+        found["prompt"] = "\n\n".join(str(part) for part in (lowered["instruction"], lowered["input"]) if part)
+    for name in ("system", "history"):
+        if lowered.get(name):
+            found[name] = lowered[name]
+    return found
+
+
+def detect_form(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The form most of the rows (under our names) have, or None where none has one."""
+    votes = Counter(form for form in map(_form_of, rows) if form)
+    return max(votes, key=lambda form: (votes[form], -FORMS.index(form))) if votes else None
+
+
+def _form_of(row: Mapping[str, Any]) -> str | None:
+    for form in FORMS:
+        if all(name in row for name in _NEEDED[form]):
+            return form
+    return "spans" if "text" in row and _is_list(row.get("label")) else None
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def record_of(row: Row, form: str, renamed: Mapping[str, str]) -> Record:
+    """The record a row makes in `form`. Raises `InputError` saying what is wrong with the row."""
+    values = canonical(row.values, renamed)
+    missing = [name for name in _NEEDED[form] if name not in values]
+    if missing and not (form == "spans" and _is_list(values.get("label"))):
+        fields = ", ".join(f"'{name}'" for name in row.values) or "none"
+        raise InputError(f"no field for '{missing[0]}' (fields: {fields})")
+    return _BUILDERS[form](values, _about(values, row.split))
+
+
+def _about(values: Mapping[str, Any], split: str | None) -> dict[str, Any]:
+    group = values.get("group")
+    stated = values.get("split")
+    if stated is not None:
+        split = known_split(str(stated))
+        if split is None:
+            raise InputError(f"the split '{stated}' is not train, validation or test")
+    return {"group": None if group in (None, "") else str(group), "difficulty": _difficulty(values), "split": split}
+
+
+def _difficulty(values: Mapping[str, Any]) -> float | None:
+    given = values.get("difficulty")
+    if given in (None, ""):
+        return None
+    try:
+        number = float(str(given))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"the difficulty '{given}' is not a number")
+    return number
+
+
+def text_of(values: Mapping[str, Any], name: str) -> str:
+    """The text of a field. Raises `InputError` where it is not text, or blank."""
+    value = values[name]
+    if not isinstance(value, str):
+        raise InputError(f"the field '{name}' is {type(value).__name__}, not text")
+    if not value.strip():
+        raise InputError(f"the field '{name}' is empty")
+    return value
+
+
+def _label_of(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise InputError(f"the label is {type(value).__name__}, not one name")
+    label = str(value).strip()
+    if not label:
+        raise InputError("the label is empty")
+    return label
+
+
+def _plain(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
+    return PlainText(text=text_of(values, "text"), **about)
+
+
+def _labelled(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
+    return Labelled(text=text_of(values, "text"), label=_label_of(values["label"]), **about)
+
+
+def _pairs(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
+    label = _label_of(values["label"]) if "label" in values else None
+    return TextPair(first=text_of(values, "first"), second=text_of(values, "second"), label=label, **about)
+
+
+def _spans(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
+    text = text_of(values, "text")
+    given = values["spans"] if "spans" in values else values["label"]
+    if isinstance(given, str):  # a cell of a table
+        try:
+            given = json.loads(given)
+        except json.JSONDecodeError as error:
+            raise InputError(f"the spans are not JSON: {error.msg}") from error
+    if not isinstance(given, list):
+        raise InputError(f"the spans are {type(given).__name__}, not a list")
+    return SpanLabelled(text=text, spans=check_spans(text, tuple(map(_span, given))), **about)
+
+
+def _span(given: object) -> LabelledSpan:
+    if isinstance(given, Mapping):
+        start = given.get("start", given.get("start_offset"))
+        end = given.get("end", given.get("end_offset"))
+        label = given.get("label", given.get("type"))
+    elif isinstance(given, list) and len(given) == 3:
+        start, end, label = given
+    else:
+        raise InputError("a span is neither [start, end, label] nor an object with these")
+    if not isinstance(start, int) or not isinstance(end, int) or not isinstance(label, str):
+        raise InputError(f"the span [{start}, {end}, {label}] is not two whole numbers and a name")
+    return LabelledSpan(start, end, label.strip())
+
+
+def _chat(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
+    given = values["messages"]
+    if isinstance(given, str) and given.lstrip().startswith("["):  # a cell of a table
+        try:
+            given = json.loads(given)
+        except json.JSONDecodeError as error:
+            raise InputError(f"the messages are not JSON: {error.msg}") from error
+    return Chat(turns=chat_of(given, system=values.get("system")), **about)
+
+
+def _prompt_response(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
+    turns = conversation(values["prompt"], system=values.get("system"), history=values.get("history"))
+    return Chat(turns=(*turns, Turn("assistant", text_of(values, "response"))), **about)
+
+
+def _preference(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
+    prompt, chosen, rejected = answers_after_prompt(
+        values.get("prompt"), values["chosen"], values["rejected"], system=values.get("system")
+    )
+    if chosen == rejected:
+        raise InputError("the chosen and the rejected answer are the same")
+    return Preference(prompt=prompt, chosen=chosen, rejected=rejected, **about)
+
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "preference": ("chosen", "rejected"),
+    "chat": ("messages",),
+    "spans": ("text", "spans"),
+    "pairs": ("first", "second"),
+    "prompt-response": ("prompt", "response"),
+    "labelled": ("text", "label"),
+    "plain": ("text",),
+}
+_BUILDERS: Mapping[str, Callable[[Mapping[str, Any], dict[str, Any]], Record]] = {
+    "preference": _preference,
+    "chat": _chat,
+    "spans": _spans,
+    "pairs": _pairs,
+    "prompt-response": _prompt_response,
+    "labelled": _labelled,
+    "plain": _plain,
+}
