@@ -100,7 +100,7 @@ class ChatTokenizer:
         """
         if isinstance(prompt, RawText):
             return self._ids(str(prompt), special=True)
-        messages = [self._harmless(message) for message in as_messages(prompt)]
+        messages = [self.harmless(message) for message in as_messages(prompt)]
         if self.choice.format is PLAIN:
             return self._ids(PLAIN.render(messages), special=True)
         begun = messages.pop()["content"] if messages[-1]["role"] == "assistant" and len(messages) > 1 else ""
@@ -133,7 +133,8 @@ class ChatTokenizer:
         with self._turn:
             return list(self._tokenizer(text, add_special_tokens=special)["input_ids"])
 
-    def _harmless(self, message: Message) -> Message:
+    def harmless(self, message: Message) -> Message:
+        """The message with every mark in it broken up."""
         if self._marks is None:
             return message
         broken = self._marks.sub(lambda found: f"{found.group()[0]} {found.group()[1:]}", message["content"])
