@@ -30,6 +30,8 @@ class TextEncoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors: ...
 
+    def __hash__(self) -> int: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:

@@ -1,6 +1,7 @@
 """Prompts: messages, templates, few-shot examples, token budgets, and quoted text that cannot give orders."""
 
 from core.prompts.budget import TokenBudget
+from core.prompts.demonstrations import Demonstration, DemonstrationChoice, build_prompt
 from core.prompts.few_shot import Example, FewShotPrompt
 from core.prompts.messages import Message, Prompt, RawText
 from core.prompts.quotation import Quotation
@@ -8,6 +9,8 @@ from core.prompts.template import ChatPrompt, PromptTemplate
 
 __all__ = [
     "ChatPrompt",
+    "Demonstration",
+    "DemonstrationChoice",
     "Example",
     "FewShotPrompt",
     "Message",
@@ -16,4 +19,5 @@ __all__ = [
     "Quotation",
     "RawText",
     "TokenBudget",
+    "build_prompt",
 ]

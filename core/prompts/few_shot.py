@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.errors import InputError
 from core.files import decode_text, read_bytes
-from core.prompts.budget import TokenBudget
+from core.prompts.budget import BudgetTooSmall, TokenBudget
 from core.prompts.messages import Message
 from core.prompts.template import ChatPrompt, PromptTemplate, compose
 
@@ -57,20 +57,35 @@ class FewShotPrompt:
     def format(self, *, budget: TokenBudget | None = None, **values: object) -> ChatPrompt:
         """The prompt with `values` in place.
 
-        With a `budget`, the examples give way first, the last one first, then the quotations: facts outrank examples.
-        Instructions and question stay whole.
+        With a `budget`, examples give way before quotations, since facts outrank examples; the last example first. With
+        `budget.first == "quotations"` it is the other way round. Instructions and question stay whole.
 
         Raises:
             InputError: a value is missing or unknown.
             BudgetTooSmall: the budget does not even hold instructions and question.
         """
+        if budget is None:
+            return compose(self.template, values, before=self._turns(len(self.examples)))
         for count in range(len(self.examples), 0, -1):
-            whole = compose(self.template, values, before=self._turns(count))
-            if budget is None or budget.fits(whole.turns):
-                dropped = len(self.examples) - count
-                return whole if not dropped else ChatPrompt(turns=whole.turns, left_out=(self._note(dropped),))
-        prompt = compose(self.template, values, budget=budget)
-        notes = (self._note(len(self.examples)),) if self.examples else ()
+            prompt = self._within(budget, count, values)
+            if prompt is not None:
+                return prompt
+        return self._noted(compose(self.template, values, budget=budget), 0)
+
+    def _within(self, budget: TokenBudget, count: int, values: Mapping[str, object]) -> ChatPrompt | None:
+        """The prompt with the first `count` examples, or None where the budget does not hold it."""
+        before = self._turns(count)
+        if budget.first == "examples":
+            whole = compose(self.template, values, before=before)
+            return self._noted(whole, count) if budget.fits(whole.turns) else None
+        try:
+            return self._noted(compose(self.template, values, before=before, budget=budget), count)
+        except BudgetTooSmall:
+            return None
+
+    def _noted(self, prompt: ChatPrompt, count: int) -> ChatPrompt:
+        dropped = len(self.examples) - count
+        notes = (self._note(dropped),) if dropped else ()
         return ChatPrompt(turns=prompt.turns, left_out=(*notes, *prompt.left_out))
 
     def _note(self, dropped: int) -> str:
