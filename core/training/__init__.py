@@ -1,1 +1,1 @@
-"""Training: supervised, reward and reinforcement fine-tuning of small models, and what leads from data to an adapter."""
+"""Training: supervised, reward and reinforcement fine-tuning of small models, from data to an adapter."""

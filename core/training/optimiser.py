@@ -1,0 +1,143 @@
+"""AdamW over float32 master weights, whatever the model computes in.
+
+A step of a small learning rate is below the resolution of bfloat16; the masters keep it. The model's own tensors are
+written from them after each step. Parameters in float32 are their own masters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class OptimiserConfig(BaseModel):
+    """How to step. `schedule` says how the learning rate goes down to 0 after the warm-up, or that it stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    learning_rate: float = Field(1e-5, gt=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    warmup_steps: int = Field(0, ge=0)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of step `step` (from 0) of `steps`."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, steps - self.warmup_steps)
+        if self.schedule == "linear":
+            return self.learning_rate * max(0.0, 1 - done)
+        if self.schedule == "cosine":
+            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        return self.learning_rate
+
+
+class Optimiser:
+    """Steps named parameters.
+
+    Args:
+        parameters: those that learn, by name; their gradients are read, and set to None by `step`.
+        reduce: what makes the sum of a gradient over processes, where there are several.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, torch.nn.Parameter],
+        config: OptimiserConfig,
+        *,
+        reduce: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
+        import torch
+
+        if not parameters:
+            raise InputError("There is nothing to train: no parameter learns.", hint="Add an adapter or unfreeze some.")
+        self.config = config
+        self._parameters = dict(parameters)
+        self._reduce = reduce
+        self._masters = {
+            name: parameter if parameter.dtype == torch.float32 else parameter.detach().float().requires_grad_(True)
+            for name, parameter in self._parameters.items()
+        }
+        self._adam = torch.optim.AdamW(
+            list(self._masters.values()),
+            lr=config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            eps=config.epsilon,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+
+    def step(self, rate: float) -> float:
+        """One step at learning rate `rate`; the norm of the gradient before it was clipped.
+
+        A norm that is not finite changes nothing; the caller decides.
+        """
+        import torch
+
+        for name, parameter in self._parameters.items():
+            master = self._masters[name]
+            grad = parameter.grad
+            if grad is not None and self._reduce is not None:
+                grad = self._reduce(grad)
+            if master is not parameter:
+                master.grad = None if grad is None else grad.float()
+                parameter.grad = None
+            elif grad is not None:
+                master.grad = grad
+        norm = float(torch.nn.utils.clip_grad_norm_(self._masters.values(), self.config.max_grad_norm))
+        if math.isfinite(norm):
+            for group in self._adam.param_groups:
+                group["lr"] = rate
+            self._adam.step()
+            with torch.no_grad():
+                for name, parameter in self._parameters.items():
+                    if self._masters[name] is not parameter:
+                        parameter.copy_(self._masters[name])
+        self._adam.zero_grad(set_to_none=True)
+        return norm
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Masters and moments by name, for a checkpoint."""
+        import torch
+
+        tensors = {f"master/{name}": master.detach() for name, master in self._masters.items()}
+        for name, master in self._masters.items():
+            moments = self._adam.state.get(master)
+            if moments:
+                tensors[f"steps/{name}"] = torch.as_tensor(moments["step"], dtype=torch.float32).reshape(1)
+                tensors |= {f"{moment}/{name}": moments[moment] for moment in _MOMENTS}
+        return tensors
+
+    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `state` gave. Raises `InputError` where the parameters are others."""
+        import torch
+
+        wanted = {f"master/{name}" for name in self._masters}
+        if wanted != {name for name in tensors if name.startswith("master/")}:
+            raise InputError(
+                "The checkpoint is of other parameters than those that learn now.",
+                hint="Use the recipe it was made with, or another output folder.",
+            )
+        with torch.no_grad():
+            for name, master in self._masters.items():
+                master.copy_(tensors[f"master/{name}"])
+                self._parameters[name].copy_(master)
+                if f"steps/{name}" in tensors:
+                    self._adam.state[master] = {
+                        "step": tensors[f"steps/{name}"].reshape(()).clone(),
+                        **{moment: tensors[f"{moment}/{name}"].clone() for moment in _MOMENTS},
+                    }

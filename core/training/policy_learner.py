@@ -1,0 +1,334 @@
+"""Policy optimisation as a learner: draw responses, reward them, learn from them; one step is one such round.
+
+The sampler and the trained model are one object, so a response's log-probabilities as drawn are PPO's old ones; where a
+critic needs a forward pass over the responses anyway, they are taken from that pass, and the journal shows how far the
+two lie apart. Everything random depends on (seed, step, prompt, sample): neither the split into pieces nor the number
+of processes changes what is drawn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.errors import InputError
+from core.inference.generator import Sampling
+from core.inference.rollout import SampledTokens, TokenSampler
+from core.training.checkpoint import State
+from core.training.experience import Algorithm, Experience, PromptItem, Targets
+from core.training.faults import Diverged
+from core.training.kl_control import KLControl
+from core.training.optimiser import Optimiser, OptimiserConfig
+from core.training.policy import Policy
+from core.training.reward import Reward, Sample
+from core.training.seeds import drawn_without_return, permutation
+from core.training.streams import Group
+from core.training.team import Alone, Team, share
+
+if TYPE_CHECKING:
+    import torch
+
+
+class PracticeConfig(BaseModel):
+    """How a step is made up.
+
+    Attributes:
+        prompts: a step, over all processes.
+        max_tokens: of a response.
+        temperature: responses are drawn from softmax(logits / this), and learned from as such.
+        piece_tokens: at most about so many tokens go through the model at a time while learning; less takes less
+            memory and changes nothing else.
+        kl: the KL coefficient and its target.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    prompts: int = Field(8, ge=1)
+    max_tokens: int = Field(64, ge=1)
+    temperature: float = Field(1.0, gt=0, le=10)
+    piece_tokens: int = Field(4096, ge=1)
+    kl: KLControl = KLControl()
+
+
+class PolicyLearner:
+    """See the module; a `core.training.loop.Learner`.
+
+    Args:
+        items: the prompts; each is used once before any is used again.
+        steps: of the whole run, for the schedule of the learning rate.
+        stop: strings that end a response.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        algorithm: Algorithm,
+        reward: Reward,
+        items: Sequence[PromptItem],
+        *,
+        practice: PracticeConfig,
+        optimiser: OptimiserConfig,
+        steps: int,
+        seed: int,
+        stop: Sequence[str] = (),
+        team: Team | None = None,
+    ) -> None:
+        if not items:
+            raise InputError("There are no prompts to practise on.", hint="Check the data of the recipe.")
+        if algorithm.uses_critic and policy.critic == "none":
+            raise InputError(f"'{algorithm.name}' needs a critic.", hint="Make the policy with critic = 'shared'.")
+        self._policy, self._algorithm, self._reward, self._items = policy, algorithm, reward, items
+        self._practice, self._steps, self._seed = practice, steps, seed
+        self._team: Team = team or Alone()
+        self._optimiser = Optimiser(
+            policy.parameters, optimiser, reduce=self._team.total if self._team.size > 1 else None
+        )
+        self._kl = practice.kl
+        self._sampler = TokenSampler(policy.loaded)
+        self._stop = tuple(stop)
+        self._shown: list[dict[str, Any]] = []
+
+    def step(self, index: int) -> Mapping[str, float]:
+        """One round; see `Learner.step`."""
+        seconds = {"draw": -time.perf_counter()}
+        with self._policy.in_force():
+            items, drawn = self._draw(index)
+            seconds["draw"] += time.perf_counter()
+            experience, figures = self._experience(index, items, drawn, seconds)
+            seconds["learn"] = -time.perf_counter()
+            figures |= self._learn(index, experience)
+            seconds["learn"] += time.perf_counter()
+        kl = experience.response_kl()
+        if kl is not None:
+            figures |= {"policy/kl": float(kl.mean()), "policy/kl_coefficient": self._kl.coefficient}
+            self._kl = self._kl.after(float(kl.mean()), len(kl))
+        return figures | {f"seconds/{name}": value for name, value in seconds.items()}
+
+    def state(self) -> State:
+        """Masters, moments and the KL controller."""
+        return State(self._optimiser.state(), {"kl_coefficient": self._kl.coefficient})
+
+    def load(self, state: State) -> None:
+        """See `Learner.load`."""
+        self._optimiser.load(state.tensors)
+        self._kl = KLControl(state.numbers["kl_coefficient"], self._kl.target, self._kl.horizon)
+
+    def samples(self) -> Sequence[Mapping[str, Any]]:
+        """Prompts, responses and scores of the last step."""
+        return self._shown
+
+    def _draw(self, index: int) -> tuple[list[PromptItem], list[list[SampledTokens]]]:
+        """All items of the step, and the responses that all processes together drew to each."""
+        wanted = self._practice.prompts
+        numbers = drawn_without_return(self._seed, len(self._items), index * wanted, wanted)
+        items = [self._items[number] for number in numbers]
+        sampling = Sampling(
+            max_tokens=self._practice.max_tokens,
+            temperature=self._practice.temperature,
+            seed=self._seed,
+            stop=self._stop,
+        )
+        mine = share(list(enumerate(items)), self._team)
+        drawn = self._sampler.sample(
+            [item.token_ids for _, item in mine],
+            sampling,
+            self._algorithm.samples,
+            step=index,
+            logprob_temperature=self._practice.temperature,
+        )
+        if self._team.size == 1:
+            return items, drawn
+        together = self._team.gather([(place, rows) for (place, _), rows in zip(mine, drawn, strict=True)])
+        return items, [rows for _, rows in sorted(together, key=lambda pair: pair[0])]
+
+    def _experience(
+        self,
+        index: int,
+        items: Sequence[PromptItem],
+        drawn: Sequence[Sequence[SampledTokens]],
+        seconds: dict[str, float],
+    ) -> tuple[Experience, dict[str, float]]:
+        import torch
+
+        groups = [
+            Group(item.token_ids, tuple(sample.token_ids for sample in row))
+            for item, row in zip(items, drawn, strict=True)
+        ]
+        seconds["reward"] = -time.perf_counter()
+        scores, greedy = self._scores(index, items, drawn)
+        seconds["reward"] += time.perf_counter()
+        as_drawn, mask = _table([sample.logprobs for row in drawn for sample in row], self._policy.device)
+        seconds["judge"] = -time.perf_counter()
+        now, values = self._judge(groups) if self._algorithm.uses_critic else (None, None)
+        uses_reference = self._algorithm.uses_reference
+        reference = self._over_pieces(groups, self._reference) if uses_reference else None
+        seconds["judge"] += time.perf_counter()
+        experience = Experience(
+            groups, mask, scores, as_drawn if now is None else now, reference, values, greedy, self._kl.coefficient
+        )
+        lengths = mask.sum(dim=1).float()
+        finished = [sample.finish_reason == "stop" for row in drawn for sample in row]
+        figures = {
+            "reward/mean": float(scores.mean()),
+            "reward/deviation": float(scores.std()) if scores.numel() > 1 else 0.0,
+            "response/tokens": float(lengths.mean()),
+            "response/finished": sum(finished) / len(finished),
+        }
+        if now is not None:
+            figures["policy/sampler_gap"] = float(((as_drawn - now).abs() * mask).sum() / mask.sum())
+        self._show(items, drawn, scores)
+        assert all(
+            tensor is None or not torch.is_grad_enabled() or not tensor.requires_grad for tensor in (now, values)
+        )
+        return experience, figures
+
+    def _scores(
+        self, index: int, items: Sequence[PromptItem], drawn: Sequence[Sequence[SampledTokens]]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """``(P, G)`` rewards, and ``(P,)`` of the greedy responses where they are asked for."""
+        import torch
+
+        device = self._policy.device
+        flat = self._reward([self._sample(item, one) for item, row in zip(items, drawn, strict=True) for one in row])
+        scores = torch.tensor(flat, dtype=torch.float32, device=device).reshape(len(items), -1)
+        if not self._algorithm.uses_greedy:
+            return scores, None
+        sampling = Sampling(max_tokens=self._practice.max_tokens, stop=self._stop)
+        greedy = self._sampler.sample([item.token_ids for item in items], sampling, 1, step=index)
+        best = self._reward([self._sample(item, row[0]) for item, row in zip(items, greedy, strict=True)])
+        return scores, torch.tensor(best, dtype=torch.float32, device=device)
+
+    def _sample(self, item: PromptItem, drawn: SampledTokens) -> Sample:
+        text = self._policy.loaded.tokenizer.decode(drawn.token_ids, skip_special_tokens=True)
+        for stop in self._stop:
+            text = text.split(stop, 1)[0]
+        return Sample(item.id, item.text, text.strip(), item.context, drawn.finish_reason == "stop")
+
+    def _judge(self, groups: Sequence[Group]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities and values ``(B, T)`` of the policy as it is, without gradient."""
+
+        def judged(piece: Sequence[Group]) -> torch.Tensor:
+            now = self._policy.scores(piece, temperature=self._practice.temperature)
+            values = self._policy.values(piece, now)
+            assert values is not None
+            return _stacked(now.logprobs, values)
+
+        both = self._over_pieces(groups, judged)
+        return both[..., 0], both[..., 1]
+
+    def _reference(self, groups: Sequence[Group]) -> torch.Tensor:
+        return self._policy.reference(groups, temperature=self._practice.temperature)
+
+    def _over_pieces(self, groups: Sequence[Group], run: Any) -> torch.Tensor:
+        """``(B, T, …)`` of `run` over pieces of this process's share, put together over all processes."""
+        import torch
+
+        width = max(len(response) for group in groups for response in group.responses)
+        found: list[tuple[int, torch.Tensor]] = []
+        with torch.no_grad():
+            for piece in self._pieces(share(range(len(groups)), self._team), groups):
+                table = run([groups[number] for number in piece])
+                each = table.split([len(groups[number].responses) for number in piece])
+                found += [(number, _widened(part, width)) for number, part in zip(piece, each, strict=True)]
+        if self._team.size > 1:
+            found = self._team.gather([(number, part.cpu()) for number, part in found])
+        return torch.cat([part.to(self._policy.device) for _, part in sorted(found, key=lambda pair: pair[0])])
+
+    def _pieces(self, numbers: Sequence[int], groups: Sequence[Group]) -> Iterator[list[int]]:
+        """Groups to go through the model together, as many as `piece_tokens` allows."""
+        piece: list[int] = []
+        tokens = 0
+        for number in numbers:
+            size = len(groups[number].prompt) + sum(map(len, groups[number].responses))
+            if piece and tokens + size > self._practice.piece_tokens:
+                yield piece
+                piece, tokens = [], 0
+            piece.append(number)
+            tokens += size
+        if piece:
+            yield piece
+
+    def _learn(self, index: int, experience: Experience) -> dict[str, float]:
+        """All updates of one round; the means of their figures."""
+        targets = self._algorithm.targets(experience)
+        rate = self._optimiser.config.rate(index, self._steps)
+        totals: dict[str, float] = {}
+        updates = 0
+        for epoch in range(self._algorithm.epochs):
+            order = permutation(self._seed, len(experience.groups), "minibatch", index, epoch)
+            size = -(-len(order) // self._algorithm.minibatches)
+            for start in range(0, len(order), size):
+                figures = self._update(index, experience, targets, sorted(order[start : start + size]), rate)
+                totals = {name: totals.get(name, 0.0) + value for name, value in figures.items()}
+                updates += 1
+        return {name: value / updates for name, value in totals.items()} | {"learning_rate": rate}
+
+    def _update(
+        self, index: int, experience: Experience, targets: Targets, minibatch: Sequence[int], rate: float
+    ) -> dict[str, float]:
+        """One step of the optimiser on some groups."""
+        import torch
+
+        groups, samples = experience.groups, self._algorithm.samples
+        count = float(sum(len(response) for number in minibatch for response in groups[number].responses))
+        totals: dict[str, torch.Tensor] = {}
+        for piece in self._pieces(share(minibatch, self._team), groups):
+            rows = torch.tensor([number * samples + copy for number in piece for copy in range(samples)])
+            chosen = [groups[number] for number in piece]
+            now = self._policy.scores(chosen, temperature=self._practice.temperature)
+            values = self._policy.values(chosen, now)
+            width = now.mask.shape[1]
+            part = {name: tensor[rows, :width] for name, tensor in targets.items()}
+            loss, figures = self._algorithm.loss(now, values, part, count)
+            loss.backward()
+            for name, value in {"loss": loss, **figures}.items():
+                totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value.detach()
+        summed = {name: float(self._team.total(value)) for name, value in totals.items()}
+        norm = self._optimiser.step(rate)
+        if norm != norm or norm == float("inf"):
+            raise Diverged("gradient", index)
+        return summed | {"gradient_norm": norm}
+
+    def _show(
+        self, items: Sequence[PromptItem], drawn: Sequence[Sequence[SampledTokens]], scores: torch.Tensor
+    ) -> None:
+        self._shown = []
+        for item, row, values in zip(items, drawn, scores.tolist(), strict=True):
+            for one, value in zip(row, values, strict=True):
+                sample = self._sample(item, one)
+                self._shown.append(
+                    {
+                        "prompt_id": item.id,
+                        "prompt": item.text,
+                        "response": sample.text,
+                        "score": value,
+                        "finished": sample.finished,
+                    }
+                )
+
+
+def _table(rows: Sequence[Sequence[float]], device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """``(B, T)`` of ragged rows, 0 beyond their ends, and the mask."""
+    import torch
+
+    lengths = torch.tensor([len(row) for row in rows])
+    mask = torch.arange(int(lengths.max())) < lengths[:, None]
+    table = torch.zeros(mask.shape)
+    table[mask] = torch.tensor([value for row in rows for value in row])
+    return table.to(device), mask.to(device)
+
+
+def _stacked(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.stack([one, other], dim=-1)
+
+
+def _widened(table: torch.Tensor, width: int) -> torch.Tensor:
+    """``(B, T, …)`` with zeros up to T = `width`."""
+    wide = table.new_zeros(len(table), width, *table.shape[2:])
+    wide[:, : table.shape[1]] = table
+    return wide

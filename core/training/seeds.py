@@ -1,0 +1,32 @@
+"""Seeds that depend on what they are for and on nothing else, so that work resumes as if it had never stopped."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def derived_seed(seed: int, *names: object) -> int:
+    """A seed from 0 to 2^63 - 1, fixed by `seed` and the names, for instance ``("sample", step)``."""
+    key = "\0".join([str(seed), *map(str, names)]).encode()
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1
+
+
+def permutation(seed: int, count: int, *names: object) -> list[int]:
+    """The numbers below `count` in an order fixed by `seed` and the names."""
+    import numpy as np
+
+    order: list[int] = np.random.Generator(np.random.PCG64(derived_seed(seed, *names))).permutation(count).tolist()
+    return order
+
+
+def drawn_without_return(seed: int, count: int, start: int, size: int) -> list[int]:
+    """Places `start` to ``start + size`` of an endless list: all numbers below `count`, again and again, each time in
+    another order fixed by `seed`."""
+    orders: dict[int, list[int]] = {}
+    drawn = []
+    for place in range(start, start + size):
+        epoch, index = divmod(place, count)
+        if epoch not in orders:
+            orders[epoch] = permutation(seed, count, "epoch", epoch)
+        drawn.append(orders[epoch][index])
+    return drawn
