@@ -6,6 +6,7 @@ from core.retrieval.fusion import Fusion
 from core.retrieval.index import Changes, HybridIndex
 from core.retrieval.loading import load_bytes, load_documents
 from core.retrieval.passages import Hit, Passage
+from core.retrieval.reranking import Reranker
 
 __all__ = [
     "Changes",
@@ -15,6 +16,7 @@ __all__ = [
     "Hit",
     "HybridIndex",
     "Passage",
+    "Reranker",
     "chunk",
     "load_bytes",
     "load_documents",

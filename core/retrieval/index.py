@@ -13,6 +13,7 @@ from core.retrieval.chunking import Chunking
 from core.retrieval.dense import PROBE_TEXTS, Embedder, measure_spread
 from core.retrieval.fusion import Fusion
 from core.retrieval.passages import Hit, Passage
+from core.retrieval.reranking import RERANKED, Reranker, rerank
 from core.retrieval.snapshot import Snapshot, assemble, content_hash, revise
 from core.text import Document
 
@@ -126,18 +127,23 @@ class HybridIndex:
         language: str | None = None,
         filter: PassageFilter | None = None,
         one_per_document: bool = False,
+        reranker: Reranker | None = None,
     ) -> list[Hit]:
         """The `k` best passages for `query`, best first.
 
         Args:
             language: keep passages in "zh" or "en" only. The query may be in either: the dense side crosses over.
             filter: keep passages for which it returns true.
-            one_per_document: keep only the best passage of each document.
+            one_per_document: keep only the best passage of each document, best before any reranking.
+            reranker: reads the best 20 hits (twice `k` if that is more) again and orders them by `Hit.rerank`; the
+                other scores stay as they were.
 
         Raises:
-            InputError: the query is blank or `k` is below 1.
+            InputError: the query is blank, too long for the reranker, or `k` is below 1.
         """
-        return self.search_many([query], k, language=language, filter=filter, one_per_document=one_per_document)[0]
+        return self.search_many(
+            [query], k, language=language, filter=filter, one_per_document=one_per_document, reranker=reranker
+        )[0]
 
     def search_many(
         self,
@@ -147,6 +153,7 @@ class HybridIndex:
         language: str | None = None,
         filter: PassageFilter | None = None,
         one_per_document: bool = False,
+        reranker: Reranker | None = None,
     ) -> list[list[Hit]]:
         """`search` for each of `queries`, embedded in one batch."""
         if k < 1:
@@ -174,14 +181,18 @@ class HybridIndex:
         found = []
         for query, vector, nearest in zip(queries, vectors, rows, strict=True):
             hits = self._fuse(snapshot, query, vector, nearest[nearest >= 0], allowed, count)
-            found.append(_first_of_each_document(hits, k) if one_per_document else hits[:k])
+            kept = max(RERANKED, 2 * k) if reranker else k
+            hits = _first_of_each_document(hits, kept) if one_per_document else hits[:kept]
+            found.append(rerank(query, hits, reranker)[:k] if reranker else hits)
         return found
 
-    def as_retriever(self, k: int = 5, *, language: str | None = None) -> BaseRetriever:
+    def as_retriever(
+        self, k: int = 5, *, language: str | None = None, reranker: Reranker | None = None
+    ) -> BaseRetriever:
         """This index as a LangChain retriever."""
         from core.retrieval.langchain_adapters import HybridRetriever
 
-        return HybridRetriever(index=self, k=k, language=language)
+        return HybridRetriever(index=self, k=k, language=language, reranker=reranker)
 
     def _fuse(
         self,

@@ -33,13 +33,16 @@ class HybridRetriever(BaseRetriever):
     index: HybridIndex
     k: int = 5
     language: str | None = None
+    reranker: Any = None
+    """A `core.retrieval.Reranker`, or None."""
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **options: Any
     ) -> list[LangChainDocument]:
         k = int(options.get("k", self.k))
         language = options.get("language", self.language)
-        return [to_langchain(hit) for hit in self.index.search(query, k, language=language)]
+        hits = self.index.search(query, k, language=language, reranker=self.reranker)
+        return [to_langchain(hit) for hit in hits]
 
 
 def to_langchain(hit: Hit) -> LangChainDocument:
@@ -60,6 +63,7 @@ def to_langchain(hit: Hit) -> LangChainDocument:
             "score": hit.score,
             "lexical_score": hit.lexical,
             "dense_score": hit.dense,
+            **({} if hit.rerank is None else {"rerank_score": hit.rerank}),
         },
     )
 

@@ -45,11 +45,12 @@ class Hit:
     """A passage found for a query, with the scores that brought it here kept apart.
 
     Attributes:
-        score: fused score, by which hits are ordered; see `core.retrieval.fusion`.
+        score: fused score, by which hits are ordered unless a reranker was given; see `core.retrieval.fusion`.
         lexical: BM25 as a share of the most the query could get, 0 to 1; 0 where no token matched.
         dense: cosine of query and passage (or of the question that matched best).
         lexical_rank, dense_rank: place in either list from 1; None where that side did not find the passage.
         matched: the question of the passage that is nearest to the query, "" where its text is.
+        rerank: the reranker's score, by which hits are ordered then; None without one. Other scores do not know of it.
     """
 
     passage: Passage
@@ -59,6 +60,7 @@ class Hit:
     lexical_rank: int | None
     dense_rank: int | None
     matched: str = ""
+    rerank: float | None = None
 
     def evidence(self) -> TextEvidence:
         return TextEvidence(self.passage.document_id, self.passage.span, self.passage.text)
