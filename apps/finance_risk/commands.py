@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import InputError
+
+if TYPE_CHECKING:
+    from apps.finance_risk.report import RiskReport
+    from core.inference.summary import Summary
+    from core.text import Language
 
 _FORMATS = (".html", ".htm", ".md", ".json")
 
@@ -19,6 +26,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lang", choices=("en", "zh"), help="language of the report (default: the filing's own)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--out", type=Path, metavar="REPORT", help="write to REPORT.html, .md or .json")
+    parser.add_argument(
+        "--phrase", action="store_true", help="add a summary worded by the language model, each sentence checked"
+    )
+    parser.add_argument(
+        "--fill-roles",
+        action="store_true",
+        help="let the language model fill the roles of matters that rules leave open",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,8 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     reports = [analyse(path) for path in arguments.files]
     languages = [arguments.lang or report.language for report in reports]
-    sheets = [build_sheet(report, language) for report, language in zip(reports, languages, strict=True)]
-    data = [to_plain_data(report, language) for report, language in zip(reports, languages, strict=True)]
+    if arguments.fill_roles:
+        reports = [_with_roles(report) for report in reports]
+    summaries = [
+        _summary(report, language) if arguments.phrase else None
+        for report, language in zip(reports, languages, strict=True)
+    ]
+    given = list(zip(reports, languages, summaries, strict=True))
+    sheets = [build_sheet(report, language, summary) for report, language, summary in given]
+    data = [to_plain_data(report, language, summary) for report, language, summary in given]
     as_json = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
     if arguments.out is not None:
         suffix = arguments.out.suffix.lower()
@@ -45,3 +67,22 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(to_text(sheet) for sheet in sheets), end="")
     return 0
+
+
+def _with_roles(report: RiskReport) -> RiskReport:
+    from apps.finance_risk.matters.filling import fill_roles
+    from core.inference import load_generator
+    from core.progress import ProgressLine
+
+    if not any(matter.empty_roles for matter in report.matters.matters):
+        return report
+    filled = fill_roles(report.matters, load_generator(), ProgressLine(f"{report.filing.name}: roles"))
+    return replace(report, matters=filled)
+
+
+def _summary(report: RiskReport, language: Language) -> Summary:
+    from apps.finance_risk.report.narrative import tell_report
+    from core.inference import load_generator
+    from core.progress import ProgressLine
+
+    return tell_report(report, language, load_generator(), ProgressLine(f"{report.filing.name}: summary"))

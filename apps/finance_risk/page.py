@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -10,6 +12,7 @@ import streamlit as st
 from apps.finance_risk.filings import Fact, Item
 from apps.finance_risk.filings.items import item_names
 from apps.finance_risk.filings.lines import line_title
+from apps.finance_risk.matters import MatterReading
 from apps.finance_risk.page_texts import TEXTS, TITLES
 from apps.finance_risk.page_views import fact_cells, grid_view, item_marks, waterfall
 from apps.finance_risk.report import RiskReport, analyse_bytes, build_sheet, to_html, to_markdown, to_plain_data
@@ -20,18 +23,25 @@ from apps.finance_risk.report.sheet import (
     Paragraph,
     event_headline,
     item_number,
+    matter_blocks,
     score_blocks,
     status_text,
     unknown_block,
 )
 from apps.finance_risk.report.words import amount, fact_address, word
+from core.config import settings
+from core.inference import load_generator
+from core.inference.summary import Summary
+from core.text import Language
 from core.ui import Page
+from core.ui.summary import show_summary
 
 _SAMPLES = Path(__file__).parent / "samples"
 SAMPLES = {
     "sample_10k": "harrow-vale-10-k.html",
     "sample_8k": "harrow-vale-8-k.html",
     "sample_zh": "chenghe-2024-annual-report.html",
+    "sample_announcement": "chenghe-pledge-announcement.html",
 }
 _EXCERPT_CHARACTERS = 12_000
 _CACHED_REPORTS = 8
@@ -40,6 +50,20 @@ _CACHED_REPORTS = 8
 @st.cache_resource(max_entries=_CACHED_REPORTS, show_spinner=False)
 def _report(data: bytes, name: str) -> RiskReport:
     return analyse_bytes(data, name)
+
+
+@st.cache_resource(max_entries=_CACHED_REPORTS, show_spinner=False)
+def _filled(_report: RiskReport, key: str) -> MatterReading:
+    from apps.finance_risk.matters.filling import fill_roles
+
+    return fill_roles(_report.matters, load_generator())
+
+
+@st.cache_resource(max_entries=_CACHED_REPORTS, show_spinner=False)
+def _summary(_report: RiskReport, key: str, language: Language) -> Summary:
+    from apps.finance_risk.report.narrative import tell_report
+
+    return tell_report(_report, language, load_generator())
 
 
 def _choose(page: Page) -> RiskReport | None:
@@ -176,6 +200,34 @@ def _show_events(page: Page, report: RiskReport) -> None:
         page.table([], [[note.text(page.language)] for note in report.events.notes])
 
 
+def _with_matters(page: Page, report: RiskReport) -> RiskReport:
+    """Draw the matters under their switch; the report with the roles that the model filled, where it was asked."""
+    if not report.matters.matters:
+        return report
+    st.subheader(word("matters", page.language))
+    if st.toggle(page.text("fill_roles"), key="fill_roles", help=page.text("slow")):
+        with page.guard(), st.spinner(page.text("asking")):
+            report = replace(report, matters=_filled(report, _key(report)))
+    _show_blocks(page, matter_blocks(report.matters, page.language))
+    return report
+
+
+def _told(page: Page, report: RiskReport) -> Summary | None:
+    """Draw the summary under its switch."""
+    if not st.toggle(page.text("phrase"), key="phrase", help=page.text("slow")):
+        return None
+    with page.guard(), st.spinner(page.text("asking")):
+        summary = _summary(report, _key(report), page.language)
+        show_summary(page, summary)
+        return summary
+    return None
+
+
+def _key(report: RiskReport) -> str:
+    """What a cached answer of the model belongs to: this text under this name, and this generator."""
+    return hashlib.sha256(f"{settings().generator}\0{report.filing.name}\0{report.filing.text}".encode()).hexdigest()
+
+
 def _show_filing(page: Page, report: RiskReport) -> None:
     filing = report.filing
     names = item_names(filing.cover.form_name)
@@ -195,11 +247,11 @@ def _show_filing(page: Page, report: RiskReport) -> None:
     page.highlight(filing.text[start:end], [], {})
 
 
-def _show_report(page: Page, report: RiskReport) -> None:
+def _show_report(page: Page, report: RiskReport, summary: Summary | None) -> None:
     st.text(page.text("download_hint"))
-    sheet = build_sheet(report, page.language)
+    sheet = build_sheet(report, page.language, summary)
     stem = Path(report.filing.name).stem
-    data = json.dumps([to_plain_data(report, page.language)], ensure_ascii=False, indent=2)
+    data = json.dumps([to_plain_data(report, page.language, summary)], ensure_ascii=False, indent=2)
     for kind, content, mime in (
         ("html", to_html([sheet]), "text/html"),
         ("md", to_markdown([sheet]), "text/markdown"),
@@ -229,9 +281,11 @@ def main() -> None:
     )
     score, events, facts, text, unknown, download = st.tabs(titles)
     with score:
+        summary = _told(page, report)
         _show_score(page, report)
     with events:
         _show_events(page, report)
+        report = _with_matters(page, report)
     with facts:
         _show_facts(page, report)
     with text:
@@ -239,7 +293,7 @@ def main() -> None:
     with unknown:
         _show_blocks(page, [unknown_block(filing, page.language)])
     with download:
-        _show_report(page, report)
+        _show_report(page, report, summary)
 
 
 main()

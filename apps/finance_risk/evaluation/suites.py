@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from apps.finance_risk.evaluation import own_set, xbrl
+from apps.finance_risk.evaluation import own_set, roles, xbrl
 from apps.finance_risk.evaluation.cover import compare_cover
+from apps.finance_risk.matters.declared import MATTERS_FILE
 from core.data import dataset
 from core.evaluation import Outcome, Suite, proportion, spread
 from core.progress import ProgressCallback
@@ -26,7 +27,7 @@ _SHOWN_FAILURES = 20
 
 
 def suites() -> tuple[Suite, ...]:
-    """`xbrl` and `filing-cover` on public filings, `finance-risk` on our own set."""
+    """`xbrl` and `filing-cover` on public filings, `finance-risk` and `matter-roles` on our own sets."""
     return (
         Suite(
             name="xbrl",
@@ -46,6 +47,12 @@ def suites() -> tuple[Suite, ...]:
             title="own set: statements, traps, refusals, items, events, scores, in Chinese and English",
             run=_run_own_set,
             files=own_set.CASE_FILES,
+        ),
+        Suite(
+            name="matter-roles",
+            title="own sentences: who pledged, guaranteed, sued, owed and lent what, by rules and with the model",
+            run=roles.run,
+            files=(roles.CASES, MATTERS_FILE),
         ),
     )
 

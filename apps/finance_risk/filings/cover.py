@@ -17,6 +17,7 @@ _FORM = re.compile(
     re.IGNORECASE,
 )
 _CHINESE_FORM = re.compile(r"(?P<year>(?:19|20)\d\d)\s*年?\s*(?P<kind>半年度|年度|第[一三]季度)\s*报告")
+_ANNOUNCEMENT = re.compile(r"关于[^\n。]{2,80}公告[ \t]*$|公告编号", re.MULTILINE)
 _CHINESE_FORMS = {"年度": "annual-report-cn", "半年度": "interim-report-cn"}
 _COMPANY_MARK = re.compile(r"\(\s*exact\s+name\s+of\s+(?:the\s+)?registrant", re.IGNORECASE)
 _CHINESE_COMPANY = re.compile(r"[\u4e00-\u9fffA-Za-z0-9（）()·]{2,40}?(?:股份|集团)?有限(?:责任)?公司")
@@ -65,6 +66,9 @@ def _form(head: str, document_id: str) -> Named | None:
     if chinese:
         form = _CHINESE_FORMS.get(chinese["kind"], "quarterly-report-cn")
         return Named(form, _evidence(head, document_id, chinese.start(), chinese.end()))
+    announcement = _ANNOUNCEMENT.search(head)
+    if announcement:
+        return Named("announcement-cn", _evidence(head, document_id, announcement.start(), announcement.end()))
     return None
 
 

@@ -54,10 +54,10 @@ def read_filing(data: bytes, name: str) -> Filing:
     if not statements and not items and cover.form is None:
         raise NotAFiling(
             f"'{name}' does not look like a filing: it names no form, has no items and no financial statement.",
-            hint="Give a 10-K, 10-Q or 8-K as HTML or text, or a Chinese annual report as HTML.",
+            hint="Give a 10-K, 10-Q or 8-K as HTML or text, or a Chinese annual report or announcement.",
         )
     facts, unknowns = _facts(statements, name)
-    expects_statements = bool(statements) or cover.form_name != "8-K"
+    expects_statements = bool(statements) or cover.form_name not in ("8-K", "announcement-cn")
     return Filing(
         name=name,
         text=rendered.text,
@@ -133,11 +133,13 @@ def _notes(
     notes = list(source.notes)
     if cover.form is None:
         notes.append(say("filing_no_form"))
-    if not items:
+    if not items and cover.form_name != "announcement-cn":
         notes.append(say("filing_no_items"))
     found = {printed.statement for printed in statements}
     if cover.form_name == "8-K" and not statements:
         notes.append(say("filing_no_statements_expected"))
+    elif cover.form_name == "announcement-cn" and not statements:
+        notes.append(say("filing_announcement"))
     else:
         notes += [say(f"no_{statement}") for statement in STATEMENTS if statement not in found]
     notes += [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from apps.finance_risk.events import EventReading, find_events
 from apps.finance_risk.filings import Filing, load_filing, read_filing
+from apps.finance_risk.matters import MatterReading, find_matters
 from apps.finance_risk.scores import Score, altman_z_double_prime
 from core.text import Language, detect_language
 
@@ -15,11 +16,12 @@ _SAMPLED_CHARACTERS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class RiskReport:
-    """A filing with its events and score."""
+    """A filing with its events, score and matters."""
 
     filing: Filing
     events: EventReading
     score: Score
+    matters: MatterReading
 
     @property
     def language(self) -> Language:
@@ -38,4 +40,4 @@ def analyse_bytes(data: bytes, name: str) -> RiskReport:
 
 
 def _report(filing: Filing) -> RiskReport:
-    return RiskReport(filing, find_events(filing), altman_z_double_prime(filing))
+    return RiskReport(filing, find_events(filing), altman_z_double_prime(filing), find_matters(filing))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apps.finance_risk.events import RiskEvent, severity_name
 from apps.finance_risk.filings import Fact, Named, Period
 from apps.finance_risk.filings.lines import line_title
+from apps.finance_risk.matters import MatterReading
 from apps.finance_risk.report.analysis import RiskReport
 from apps.finance_risk.report.sheet import item_number
 from apps.finance_risk.scores import Score
@@ -14,9 +15,15 @@ from apps.finance_risk.scores.altman import FORMULA
 from core.evidence import CellEvidence, Evidence, TextEvidence
 from core.text import Language
 
+if TYPE_CHECKING:
+    from core.inference.summary import Summary
 
-def to_plain_data(report: RiskReport, language: Language) -> dict[str, Any]:
-    """The whole report. Numbers are decimal strings, so that no digit is lost; tables, rows, columns count from 1."""
+
+def to_plain_data(report: RiskReport, language: Language, summary: Summary | None = None) -> dict[str, Any]:
+    """The whole report, with `summary` where there is one.
+
+    Numbers are decimal strings, so that no digit is lost; tables, rows, columns count from 1.
+    """
     filing = report.filing
     cover = filing.cover
     return {
@@ -27,6 +34,7 @@ def to_plain_data(report: RiskReport, language: Language) -> dict[str, Any]:
         "industry_code": _named(cover.industry_code),
         "score": _score(report.score, language),
         "events": [_event(event, language) for event in report.events.events],
+        "matters": _matters(report.matters, language),
         "event_notes": [note.text(language) for note in report.events.notes],
         "facts": [fact_data(fact, language) for fact in filing.facts],
         "unknown": [
@@ -55,6 +63,34 @@ def to_plain_data(report: RiskReport, language: Language) -> dict[str, Any]:
             for info in filing.statements
         ],
         "notes": [note.text(language) for note in filing.notes],
+        **({"summary": summary.plain_data()} if summary else {}),
+    }
+
+
+def _matters(reading: MatterReading, language: Language) -> dict[str, Any]:
+    return {
+        "model": reading.model or None,
+        "values_dropped": reading.dropped,
+        "answers_not_valid": reading.failed,
+        "is_cut": reading.is_cut,
+        "found": [
+            {
+                "kind": matter.kind.name,
+                "name": matter.kind.names[language],
+                "evidence": evidence_data(matter.sentence, language),
+                "terms": [
+                    {
+                        "role": term.role.name,
+                        "title": term.role.names[language],
+                        "read_by": term.read_by,
+                        "evidence": evidence_data(term.evidence, language),
+                    }
+                    for term in matter.terms
+                ],
+                "empty": [role.name for role in matter.empty_roles],
+            }
+            for matter in reading.matters
+        ],
     }
 
 

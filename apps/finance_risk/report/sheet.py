@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from apps.finance_risk.events import RiskEvent, severity_name
 from apps.finance_risk.filings import Fact, Filing, Item, Named
 from apps.finance_risk.filings.items import item_names
 from apps.finance_risk.filings.lines import STATEMENT_NAMES, line_title
+from apps.finance_risk.matters.reading import MAX_MATTERS, Matter, MatterReading
 from apps.finance_risk.report.analysis import RiskReport
 from apps.finance_risk.report.words import amount, fact_address, word
 from apps.finance_risk.scores import Score
 from apps.finance_risk.scores.altman import FORMULA
 from core.text import Language
+
+if TYPE_CHECKING:
+    from core.inference.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,8 @@ class Sheet:
     blocks: tuple[Block, ...]
 
 
-def build_sheet(report: RiskReport, language: Language) -> Sheet:
-    """The whole report on one filing."""
+def build_sheet(report: RiskReport, language: Language, summary: Summary | None = None) -> Sheet:
+    """The whole report on one filing, with a summary in sentences where there is one."""
     filing = report.filing
     company = filing.cover.company.value if filing.cover.company else filing.name
     return Sheet(
@@ -67,10 +72,13 @@ def build_sheet(report: RiskReport, language: Language) -> Sheet:
         (
             Paragraph(word("notice", language)),
             _cover(filing, language),
+            *(_summary_blocks(summary, language) if summary else ()),
             Heading(word("score", language)),
             *score_blocks(report.score, filing.name, language),
             Heading(word("events", language)),
             *event_blocks(report, language),
+            *([Heading(word("matters", language))] if report.matters.matters else []),
+            *matter_blocks(report.matters, language),
             Heading(word("facts", language)),
             *fact_blocks(filing, language),
             Heading(word("unknowns", language)),
@@ -137,6 +145,46 @@ def event_blocks(report: RiskReport, language: Language) -> list[Block]:
     if report.events.notes:
         blocks.append(Bullets(tuple(note.text(language) for note in report.events.notes)))
     return blocks
+
+
+def _summary_blocks(summary: Summary, language: Language) -> list[Block]:
+    header = (word("sentence", language), word("words_by", language))
+    rows = tuple((told.text, told.whose(language)) for told in summary.told)
+    return [Heading(word("summary", language)), Paragraph(summary.note(language)), Grid(header, rows)]
+
+
+def matter_blocks(reading: MatterReading, language: Language) -> list[Block]:
+    """Each matter with its sentence and its roles; nothing where there is no matter."""
+    if not reading.matters:
+        return []
+    blocks: list[Block] = [Paragraph(word("matters_rules", language))]
+    if reading.model:
+        blocks.append(Paragraph(word("matters_model", language, reading.model, reading.dropped, reading.failed)))
+    for matter in reading.matters:
+        blocks += [
+            Paragraph(f"{matter.kind.names[language]}: {matter.sentence.describe(language)}"),
+            matter_grid(matter, language),
+        ]
+    if reading.is_cut:
+        blocks.append(Paragraph(word("matters_cut", language, MAX_MATTERS)))
+    return blocks
+
+
+def matter_grid(matter: Matter, language: Language) -> Grid:
+    """The roles of a matter: what rules read, what the model read, what is open."""
+    known = {term.role.name: term for term in matter.terms}
+    rows = []
+    for role in matter.kind.roles:
+        term = known.get(role.name)
+        name = role.names[language]
+        if term is None:
+            rows.append((name, word("role_empty", language), "", ""))
+        else:
+            span = term.evidence.span
+            by = word(f"read_by_{term.read_by}", language)
+            rows.append((name, term.evidence.quote, f"{span.start:,}–{span.end:,}", by))
+    header = tuple(word(key, language) for key in ("role", "term_value", "term_place", "read_by"))
+    return Grid(header, tuple(rows))
 
 
 def event_headline(event: RiskEvent, language: Language) -> str:

@@ -1,0 +1,109 @@
+"""The report in a few sentences: score and drivers, key figures, gravest events, what is unknown.
+
+Every sentence is made of facts of the report. A language model may reword it (`core.inference.summary`); it adds no
+number, no event and no advice.
+"""
+
+from __future__ import annotations
+
+import re
+
+from apps.finance_risk.events import severity_name
+from apps.finance_risk.filings import Fact
+from apps.finance_risk.filings.lines import line_title
+from apps.finance_risk.report.analysis import RiskReport
+from apps.finance_risk.report.words import amount, word
+from core.inference import Generator
+from core.inference.summary import Point, Summary, tell
+from core.progress import ProgressCallback
+from core.text import Language
+
+KEY_LINES = ("revenue", "net_income", "total_assets", "total_liabilities")
+MOST_EVENTS = 3
+_ADVICE = re.compile(
+    r"\b(?:should|must|recommend\w*|advis\w+|suggest\w*|ought|buy|sell|hold|invest(?:ors?)?|consider)\b"
+    r"|建议|应当|应该|推荐|买入|卖出|增持|减持|投资者|谨慎|关注",
+    re.IGNORECASE,
+)
+
+
+def narrative_points(report: RiskReport, language: Language) -> list[Point]:
+    """What there is to tell, each as a template sentence."""
+    points = [Point("score", _score(report, language), fixed=report.score.value is None)]
+    if report.score.terms:
+        points.append(Point("drivers", _drivers(report, language)))
+    points += [
+        Point(f"figure_{line}", _figure(newest, before, language))
+        for line in KEY_LINES
+        if (newest := report.filing.fact(line)) is not None and not newest.is_suspect
+        for before in [_year_before(report, newest)]
+    ]
+    for number, event in enumerate(report.events.events[:MOST_EVENTS], start=1):
+        severity = word("severity_value", language, event.severity, severity_name(event.severity, language))
+        quote = " ".join(evidence.quote for evidence in event.evidence)
+        told = word("tell_event", language, word("item", language, event.item), event.names[language], severity, quote)
+        points.append(Point(f"event_{number}", told))
+    if report.filing.unknowns:
+        points.append(Point("unknown", word("tell_unknown", language, len(report.filing.unknowns)), fixed=True))
+    return points
+
+
+def tell_report(
+    report: RiskReport, language: Language, generator: Generator, progress: ProgressCallback | None = None
+) -> Summary:
+    """The points, in the model's words where its sentences are supported and give no advice, else in the template's."""
+
+    def no_advice(sentence: str, evidence: str) -> str:
+        given = [match.group() for match in _ADVICE.finditer(sentence) if match.group().lower() not in evidence.lower()]
+        return word("refused_advice", language, given[0]) if given else ""
+
+    return tell(generator, narrative_points(report, language), language, guards=(no_advice,), progress=progress)
+
+
+def _score(report: RiskReport, language: Language) -> str:
+    score = report.score
+    if score.value is None or score.period is None:
+        reasons = "; ".join(message.text(language) for message in score.reasons)
+        return word("tell_no_score", language, reasons)
+    zone = word(f"zone_{score.zone}", language)
+    return word("tell_score", language, score.period.describe(language), f"{score.value:.2f}", zone)
+
+
+def _drivers(report: RiskReport, language: Language) -> str:
+    terms = sorted(report.score.terms, key=lambda term: term.points)
+    low, high = terms[0], terms[-1]
+    return word(
+        "tell_drivers",
+        language,
+        word(low.symbol, language),
+        f"{low.points:+.3f}".replace("+", ""),
+        word(high.symbol, language),
+        f"{high.points:+.3f}".replace("+", ""),
+    )
+
+
+def _figure(newest: Fact, before: Fact | None, language: Language) -> str:
+    name = line_title(newest.concept, language)
+    first = (name, amount(newest.value), newest.unit, newest.period.describe(language))
+    if before is None:
+        return word("tell_figure", language, *first)
+    return word("tell_figures", language, *first, amount(before.value), before.period.describe(language))
+
+
+def _year_before(report: RiskReport, newest: Fact) -> Fact | None:
+    """The fact of the same line a year earlier; None where it is not printed or refused."""
+    end = newest.period.end
+    return next(
+        (
+            fact
+            for fact in report.filing.facts
+            if fact.concept == newest.concept
+            and not fact.is_suspect
+            and fact.unit == newest.unit
+            and fact.period.months == newest.period.months
+            and end is not None
+            and fact.period.end is not None
+            and fact.period.end.year == end.year - 1
+        ),
+        None,
+    )
