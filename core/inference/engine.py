@@ -40,12 +40,12 @@ def run_requests(forward: Forward, requests: Sequence[Request], end_ids: frozens
 
 def by_prompt(requests: Sequence[Request]) -> tuple[list[Request], list[list[int]], list[int]]:
     """Requests with equal prompts side by side, the distinct prompts in that order, and how many requests each has."""
-    ordered = sorted(requests, key=lambda request: request.prompt_ids)
+    ordered = sorted(requests, key=lambda request: request.context_ids)
     prompts: list[list[int]] = []
     copies: list[int] = []
     for request in ordered:
-        if not prompts or prompts[-1] != request.prompt_ids:
-            prompts.append(request.prompt_ids)
+        if not prompts or prompts[-1] != request.context_ids:
+            prompts.append(request.context_ids)
             copies.append(0)
         copies[-1] += 1
     return ordered, prompts, copies
@@ -99,7 +99,8 @@ def _draw_alike(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tens
         logits = only_allowed(logits, [request.matcher for request in requests if request.matcher is not None])
     noise = logits
     if sampling.temperature > 0:
-        noise = exponential_noise([request.source for request in requests], vocabulary).to(logits.device)
+        sources = [request.random_numbers(vocabulary) for request in requests]
+        noise = exponential_noise(sources, vocabulary).to(logits.device)
     return draw(
         logits,
         noise,

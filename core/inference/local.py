@@ -42,8 +42,8 @@ class LocalGenerator:
         self._chat = self._tokenizer_of(loaded)
         self.end_ids = frozenset(self._chat.end_ids(loaded.model))
         self._context_tokens = getattr(loaded.model.config, "max_position_embeddings", None) or 2048
-        vocabulary = loaded.model.config.get_text_config(decoder=True).vocab_size
-        self._grammars = Grammars(loaded.tokenizer, vocabulary, self.end_ids)
+        self.vocabulary: int = loaded.model.config.get_text_config(decoder=True).vocab_size
+        self._grammars = Grammars(loaded.tokenizer, self.vocabulary, self.end_ids)
         placement = loaded.placement
         self._forwards = ForwardChoice(
             loaded.model, placement.device, placement.dtype, self._chat.padding_id, loaded.name

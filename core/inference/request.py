@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from core.errors import InputError, InternalError
 from core.inference.constraint import Matcher
 from core.inference.decoding import random_source
 from core.inference.detokenize import TextStream
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class Request:
     """One completion of one prompt; `limit` tokens at most.
 
-    `logprobs` are those of softmax(logits / `logprob_temperature`), whatever temperature is drawn at.
+    `logprobs` are those of softmax(logits / `logprob_temperature`), whatever temperature is drawn at. `draws_behind`
+    says how many of its tokens have been drawn elsewhere (`go_on_after`).
     """
 
     prompt_ids: list[int]
@@ -34,6 +36,21 @@ class Request:
     seen: torch.Tensor | None = None
     matcher: Matcher | None = None
     logprob_temperature: float = 1.0
+    draws_behind: int = 0
+
+    @property
+    def context_ids(self) -> list[int]:
+        """Everything that the next token follows."""
+        return self.prompt_ids + self.token_ids
+
+    def random_numbers(self, vocabulary: int) -> np.random.Generator:
+        """Where the next token's ``(V,)`` random numbers come from; those of tokens not drawn here are passed over."""
+        import numpy as np
+
+        while self.draws_behind:
+            self.source.standard_exponential(vocabulary, dtype=np.float32)
+            self.draws_behind -= 1
+        return self.source
 
     def take(self, token: int, logprob: float, end_ids: frozenset[int]) -> str:
         """Add a token; returns what can be shown in addition."""
@@ -91,3 +108,23 @@ def make_request(
     source = random_source(sampling.seed, " ".join(map(str, prompt_ids)), copy)
     limit = min(sampling.max_tokens, context_tokens - len(prompt_ids))
     return Request(prompt_ids, sampling, limit, source, TextStream(decode, sampling.stop), matcher=matcher)
+
+
+def go_on_after(request: Request, token_ids: Sequence[int], end_ids: frozenset[int], vocabulary: int) -> None:
+    """Bring a new request to where it was after these tokens. Their log-probabilities are not known, and are NaN.
+
+    Raises:
+        InputError: for numbers that are no tokens, tokens after the end of such a text, or that its constraint forbids.
+    """
+    hint = "Use the prompt, the sampling and the tokens of one and the same stream."
+    for token in token_ids:
+        if not 0 <= token < vocabulary:
+            raise InputError(f"{token} is not a token: the vocabulary has {vocabulary:,}.", hint=hint)
+        if request.finish_reason is not None:
+            done, given = len(request.token_ids), len(token_ids)
+            raise InputError(f"The text has ended after {done} of the {given} tokens to go on after.", hint=hint)
+        try:
+            request.take(token, float("nan"), end_ids)
+        except InternalError as error:  # from the matcher
+            raise InputError(f"Token {token} cannot stand where it stands in such a text.", hint=hint) from error
+    request.draws_behind = len(token_ids)

@@ -137,7 +137,8 @@ class SharedPrefixRows:
 
         own_keys, own_values = self.own(layer)
         if self._prefix is None:
-            return attend_to_all(query, own_keys, own_values, None, scaling=scaling, softcap=softcap)
+            mask = None if self._filled == self._step else self._own_causal_mask(query.shape[2])
+            return attend_to_all(query, own_keys, own_values, mask, scaling=scaling, softcap=softcap)
         prefix = self._prefix.layers[layer]
         if query.shape[2] == 1:
             return attend_to_shared(
@@ -249,12 +250,18 @@ class SharedPrefixRows:
             grown.append((buffers[0], buffers[1]))
         self._own, self._room = grown, columns
 
+    def _own_causal_mask(self, step: int) -> torch.Tensor:
+        """``(step, filled)`` boolean, true where a new token may look at what its row has added."""
+        import torch
+
+        return torch.ones(step, self._filled, dtype=torch.bool, device=self._device).tril(self._filled - step)
+
     def _causal_mask(self, step: int) -> torch.Tensor:
         """``(1 or B, 1, step, P + filled)`` boolean, true where a new token may look."""
         import torch
 
         assert self._prefix is not None
-        own = torch.ones(step, self._filled, dtype=torch.bool, device=self._device).tril(self._filled - step)
+        own = self._own_causal_mask(step)
         if self._padding is None:
             prefix = own.new_ones(1, 1, step, self._prefix.layers[0][0].shape[2])
         else:

@@ -35,8 +35,8 @@ class SharedPrefixForward:
     """
 
     def __init__(self, model: Any, device: str, turn: threading.Lock | None = None) -> None:
+        self.device = device
         self._model = model
-        self._device = device
         self._turn = turn or threading.Lock()
         _register_attention()
 
@@ -44,7 +44,7 @@ class SharedPrefixForward:
         """Rows for prompts, `copies[i]` rows for prompt i."""
         prefix, logits = self.prefill(prompts)
         group = [prompt for prompt, count in enumerate(copies) for _ in range(count)]
-        return SharedPrefixContinuation(self, prefix, group, logits[group], self._device)
+        return SharedPrefixContinuation(self, prefix, group, logits[group])
 
     def score(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[list[float]]:
         """Log-probability of each token of the second of a pair; a prompt with several continuations is read once."""
@@ -54,15 +54,15 @@ class SharedPrefixForward:
         number = {prompt: index for index, prompt in enumerate(distinct)}
         group = [number[tuple(prompt)] for prompt, _ in pairs]
         prefix, logits = self.prefill([list(prompt) for prompt in distinct])
-        first = torch.tensor([continuation[0] for _, continuation in pairs], device=self._device)
+        first = torch.tensor([continuation[0] for _, continuation in pairs], device=self.device)
         scores = [[value] for value in token_logprobs(logits[group], first).tolist()]
         longest = max(len(continuation) for _, continuation in pairs)
-        rows = SharedPrefixRows(prefix, group, columns=longest, device=self._device)
+        rows = SharedPrefixRows(prefix, group, columns=longest, device=self.device)
         width = max(1, _LOGIT_NUMBERS // (len(pairs) * logits.shape[1]))
         for start in range(0, longest - 1, width):
             stop = min(start + width, longest - 1)
             piece = [_padded(continuation[start : stop + 1], stop - start + 1) for _, continuation in pairs]
-            tokens = torch.tensor(piece, device=self._device)  # (B, step + 1): each says the next
+            tokens = torch.tensor(piece, device=self.device)  # (B, step + 1): each says the next
             found = token_logprobs(self.run(rows, tokens[:, :-1], keep=stop - start), tokens[:, 1:]).tolist()
             for score, row, (_, continuation) in zip(scores, found, pairs, strict=True):
                 score.extend(row[: max(0, len(continuation) - 1 - start)])
@@ -75,8 +75,8 @@ class SharedPrefixForward:
         common = _common_length(prompts) if len(prompts) > 1 else 0
         base = None
         if common >= _COMMON_TOKENS:
-            rows = SharedPrefixRows(None, [0], columns=common, device=self._device)
-            self.run(rows, torch.tensor([prompts[0][:common]], device=self._device), keep=1)
+            rows = SharedPrefixRows(None, [0], columns=common, device=self.device)
+            self.run(rows, torch.tensor([prompts[0][:common]], device=self.device), keep=1)
             base = rows.as_prefix([common])
         else:
             common = 0
@@ -85,7 +85,7 @@ class SharedPrefixForward:
         logits = None
         for bucket in _buckets([length - common for length in lengths]):
             rows, last = self._prefill_bucket([prompts[index][common:] for index in bucket], base)
-            index = torch.tensor(bucket, device=self._device)
+            index = torch.tensor(bucket, device=self.device)
             if logits is None:
                 logits = last.new_empty(len(prompts), last.shape[1])
                 layers = [_prompt_buffers(rows.own(layer), lengths) for layer in range(rows.layers)]
@@ -104,9 +104,9 @@ class SharedPrefixForward:
         import torch
 
         longest = max(map(len, prompts))
-        tokens = torch.tensor([_padded(prompt, longest) for prompt in prompts], device=self._device)  # (u, T)
-        ends = torch.tensor([[len(prompt) - 1] for prompt in prompts], device=self._device)  # (u, 1)
-        rows = SharedPrefixRows(base, [0] * len(prompts), columns=longest, device=self._device)
+        tokens = torch.tensor([_padded(prompt, longest) for prompt in prompts], device=self.device)  # (u, T)
+        ends = torch.tensor([[len(prompt) - 1] for prompt in prompts], device=self.device)  # (u, 1)
+        rows = SharedPrefixRows(base, [0] * len(prompts), columns=longest, device=self.device)
         return rows, self.run(rows, tokens, keep=ends)[:, 0]
 
     def run(self, rows: SharedPrefixRows, tokens: torch.Tensor, *, keep: int | torch.Tensor) -> torch.Tensor:
@@ -137,29 +137,30 @@ class SharedPrefixContinuation:
     """See `core.inference.forward.Continuation`."""
 
     def __init__(
-        self, forward: SharedPrefixForward, prefix: Prefix, group: Sequence[int], logits: torch.Tensor, device: str
+        self, forward: SharedPrefixForward, prefix: Prefix, group: Sequence[int], logits: torch.Tensor
     ) -> None:
         self.logits = logits
         self._forward = forward
-        self._device = device
-        self._rows = SharedPrefixRows(prefix, group, columns=_FIRST_COLUMNS, device=device)
+        self._rows = SharedPrefixRows(prefix, group, columns=_FIRST_COLUMNS, device=forward.device)
 
     def advance(self, tokens: Sequence[int], rows: Sequence[int]) -> None:
         """Go on with `rows`, in this order, the i-th of them with `tokens[i]` appended."""
         import torch
 
         self._rows.select(rows)
-        new = torch.tensor(tokens, device=self._device).unsqueeze(-1)  # (B, 1)
+        new = torch.tensor(tokens, device=self._forward.device).unsqueeze(-1)  # (B, 1)
         self.logits = self._forward.run(self._rows, new, keep=1)[:, 0]
 
-    def join(self, prompts: Sequence[list[int]], copies: Sequence[int]) -> None:
-        """Add rows for further prompts, `copies[i]` for prompt i, after those that are there."""
+    def join(self, prefix: Prefix, logits: torch.Tensor, group: Sequence[int]) -> None:
+        """Add rows after those that are there, the i-th of them with prompt `group[i]` of `prefix`.
+
+        Args:
+            logits: what follows each prompt, ``(U, V)`` float32.
+        """
         import torch
 
-        prefix, logits = self._forward.prefill(prompts)
-        group = [prompt for prompt, count in enumerate(copies) for _ in range(count)]
         self._rows.join(prefix, group)
-        self.logits = torch.cat([self.logits, logits[group]])
+        self.logits = torch.cat([self.logits, logits[list(group)]])
 
 
 def _register_attention() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +11,7 @@ import pytest
 
 from core.errors import InputError, InternalError
 from core.inference import Sampling
+from core.inference.constraint import matching_choice, matching_regex
 from core.inference.continuous import ContinuousGenerator, QueueFull
 from core.inference.local import LocalGenerator
 from core.inference.shared_prefix import SharedPrefixForward
@@ -106,6 +109,80 @@ def test_what_does_not_fit_into_memory_waits(generator: LocalGenerator, monkeypa
         assert other.result()[0].text == generator.generate(["a"], Sampling(max_tokens=50))[0].text
 
 
+def test_who_goes_away_leaves_the_line(generator: LocalGenerator):
+    served = ContinuousGenerator(generator, rows=1, waiting=2)
+    running = served.stream("Hello", Sampling(max_tokens=450, temperature=1.0, seed=1))
+    next(running)
+    waiting = [served.stream(prompt, Sampling(max_tokens=3)) for prompt in "ab"]
+    with pytest.raises(QueueFull):
+        served.stream("c", Sampling(max_tokens=3))
+    waiting[0].close()
+    assert served.load == (1, 1)
+    other = served.stream("c", Sampling(max_tokens=3))
+    running.close()
+    for stream, prompt in ((waiting[1], "b"), (other, "c")):
+        assert "".join(stream) == generator.generate([prompt], Sampling(max_tokens=3))[0].text
+    until(lambda: served.load == (0, 0))
+
+
+def test_a_stream_nobody_holds_any_more_is_cancelled(generator: LocalGenerator):
+    served = ContinuousGenerator(generator, rows=1)
+    next(served.stream("Hello", Sampling(max_tokens=450, temperature=1.0, seed=1)))
+    gc.collect()
+    started = time.monotonic()
+    until(lambda: served.load == (0, 0))
+    assert time.monotonic() - started < 5
+
+
+RESUMED = [
+    Sampling(max_tokens=30),
+    Sampling(max_tokens=40, temperature=1.2, seed=8, top_p=0.9),
+    Sampling(max_tokens=40, temperature=1.0, seed=3, stop=["ab", "z"], repetition_penalty=1.2),
+    Sampling(max_tokens=30, temperature=1.0, constraint=matching_regex("(yes|no|退款){3,6}")),
+]
+
+
+@pytest.mark.parametrize("sampling", RESUMED)
+@pytest.mark.parametrize("pieces", [0, 1, 4, 9, 40])
+def test_a_dropped_stream_can_be_gone_on_with(generator: LocalGenerator, sampling: Sampling, pieces: int):
+    served = ContinuousGenerator(generator, rows=2)
+    prompt = "退款多久到账？"
+    stream = served.stream(prompt, sampling)
+    said = list(itertools.islice(stream, pieces))
+    stream.close()
+    resumed = ContinuousGenerator(generator).resume(prompt, sampling, stream.token_ids)
+    (whole,) = generator.generate([prompt], sampling)
+    assert whole.token_ids[: len(stream.token_ids)] == stream.token_ids
+    assert "".join([*said, *resumed]) == whole.text
+    assert resumed.token_ids == whole.token_ids
+    assert resumed.finish_reason == whole.finish_reason
+
+
+def test_a_stream_resumed_again_and_again(generator: LocalGenerator):
+    served, sampling = ContinuousGenerator(generator), Sampling(max_tokens=25, temperature=0.9, seed=4)
+    text, tokens = "", ()
+    while len(tokens) < 25:
+        stream = served.resume("Hello", sampling, tokens)
+        text += next(stream, "")
+        stream.close()
+        tokens = stream.token_ids
+    assert text == generator.generate(["Hello"], sampling)[0].text
+
+
+def test_tokens_of_another_stream_are_refused(generator: LocalGenerator):
+    served = ContinuousGenerator(generator)
+    (whole,) = generator.generate(["Hello"], Sampling(max_tokens=5))
+    with pytest.raises(InputError, match="ended after 5 of the 6"):
+        served.resume("Hello", Sampling(max_tokens=5), (*whole.token_ids, 7))
+    for wrong in (-1, generator.vocabulary):
+        with pytest.raises(InputError, match="not a token"):
+            served.resume("Hello", Sampling(), [wrong])
+    with pytest.raises(InputError, match="cannot stand"):
+        served.resume("Hello", Sampling(constraint=matching_choice(["yes"])), whole.token_ids[:1])
+    with pytest.raises(InputError, match="beam search"):
+        served.resume("Hello", Sampling(beams=2), [])
+
+
 def test_a_full_queue_says_so_at_once(generator: LocalGenerator):
     served = ContinuousGenerator(generator, rows=1, waiting=3)
     stream = served.stream("Hello", Sampling(max_tokens=450, temperature=1.0, seed=1))
@@ -148,15 +225,23 @@ def test_wrong_requests_are_refused_before_they_wait(generator: LocalGenerator):
 def test_an_engine_that_breaks_off_fails_its_callers_and_starts_anew(
     generator: LocalGenerator, monkeypatch: pytest.MonkeyPatch
 ):
-    served = ContinuousGenerator(generator)
+    served = ContinuousGenerator(generator, rows=2)
+    long = Sampling(max_tokens=450, temperature=1.0, seed=1)
 
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("out of memory")
 
+    streams = [served.stream("Hello", replace(long, seed=seed)) for seed in range(6)]
+    next(streams[0])
+    assert served.load[1] == 4, "some are served, some wait"
     with monkeypatch.context() as patch:
         patch.setattr(SharedPrefixForward, "run", broken)
+        for stream in streams:
+            with pytest.raises(InternalError, match="broke off"):
+                list(stream)
         with pytest.raises(InternalError, match="broke off"):
             served.generate(["a"])
+    assert served.load == (0, 0)
     assert len(served.generate(["a"], Sampling(max_tokens=2))) == 1
 
 

@@ -14,6 +14,7 @@ from core.inference.decoding import token_logprobs
 from core.inference.engine import batches, run_requests
 from core.inference.forward import ForwardChoice, differs_from_model, shared_prefix_limit
 from core.inference.plain import PlainForward
+from core.inference.reading import PromptReading
 from core.inference.request import make_request
 from core.inference.shared_prefix import SharedPrefixForward
 
@@ -141,6 +142,22 @@ def test_a_distinct_prompt_and_a_common_beginning_are_read_once(model, monkeypat
     )
     fast.start(prompts(3), [4, 4, 4])
     assert sum(rows * columns for rows, columns in sizes) == 20 + 1 + 10 + 19
+
+
+@pytest.mark.parametrize("piece", [1, 7, 30, 55])
+def test_a_prompt_read_in_pieces_goes_on_as_one_read_at_once(model, piece: int):
+    fast, prompt = SharedPrefixForward(model, "cpu"), prompts()[-1]
+    reading = PromptReading(fast, [prompt])
+    sizes = [reading.tokens_left]
+    while not reading.read(piece):
+        sizes.append(reading.tokens_left)
+    assert sizes == list(range(len(prompt), 0, -piece))
+    assert reading.tokens_left == 0
+    found, expected = reading.continuation([0, 0]), fast.start([prompt], [2])
+    for token in range(2, 12):
+        torch.testing.assert_close(found.logits, expected.logits, atol=1e-4, rtol=1e-4)
+        for rows in (found, expected):
+            rows.advance([token, token + 1], [0, 1])
 
 
 def test_the_models_own_attention_is_put_back(model):
