@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import InputError
+from core.training.data.draws import generator
 from core.training.data.packing import UNTRAINED, PackedRows, block_causal_mask
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Batches(Protocol):
 
 def shuffled(items: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     """A permutation of range(items), drawn from (seed, epoch)."""
-    return np.random.default_rng([seed, epoch]).permutation(items)
+    return generator(seed, "order", epoch).permutation(items)
 
 
 def check_index(index: int, batches: int) -> None:
@@ -122,7 +123,7 @@ class BucketedBatches:
             members = order[start : start + pool]
             members = members[np.argsort(lengths[members], kind="stable")]
             cut = [members[at : at + self.batch_size] for at in range(0, len(members), self.batch_size)]
-            turns = np.random.default_rng([self.seed, epoch, start]).permutation(len(cut))
+            turns = generator(self.seed, "pool", epoch, start).permutation(len(cut))
             batches += [cut[turn] for turn in turns]
         return batches
 
