@@ -44,6 +44,7 @@ class Product:
         suites: returns its evaluation suites; called only when suites are listed or run.
         models: catalogue names of the models its main job needs.
         demo: runs the main job on sample input and prints a short readable result.
+        prompts: folder of the prompt files it brings, if any.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Product:
     suites: Callable[[], tuple[Suite, ...]]
     models: tuple[str, ...]
     demo: Callable[[], None]
+    prompts: Path | None = None
 
 
 def load_products() -> tuple[Product, ...]:

@@ -5,6 +5,8 @@ from core.prompts.demonstrations import Demonstration, DemonstrationChoice, buil
 from core.prompts.few_shot import Example, FewShotPrompt
 from core.prompts.messages import Message, Prompt, RawText
 from core.prompts.quotation import Quotation
+from core.prompts.store import load_prompt, save_prompt
+from core.prompts.stored import PromptEvaluation, StoredPrompt
 from core.prompts.template import ChatPrompt, PromptTemplate
 
 __all__ = [
@@ -15,9 +17,13 @@ __all__ = [
     "FewShotPrompt",
     "Message",
     "Prompt",
+    "PromptEvaluation",
     "PromptTemplate",
     "Quotation",
     "RawText",
+    "StoredPrompt",
     "TokenBudget",
     "build_prompt",
+    "load_prompt",
+    "save_prompt",
 ]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import InputError
-from core.files import decode_text, read_bytes
 from core.prompts.budget import BudgetTooSmall, TokenBudget
 from core.prompts.messages import Message
 from core.prompts.template import ChatPrompt, PromptTemplate, compose
@@ -30,29 +27,18 @@ class FewShotPrompt:
     examples: Sequence[Example] = ()
 
     @classmethod
-    def load(cls, path: str | Path) -> FewShotPrompt:
-        """Read a TOML file with `user`, optionally `system`, and `[[example]]` tables of `values` and `answer`.
+    def load(cls, prompt: str | Path) -> FewShotPrompt:
+        """The prompt in a TOML file (see `core.prompts.stored`), or of that name among the stored ones, newest version.
 
         Raises:
+            UnknownName: no stored prompt has that name.
             InputError: the file does not have that form.
             UnreadableFile: it cannot be read.
         """
-        path = Path(path)
-        try:
-            raw = tomllib.loads(decode_text(read_bytes(path), path.name))
-            unknown = set(raw) - {"user", "system", "example"}
-            if unknown:
-                raise InputError(
-                    f"'{path.name}' has an unknown key '{min(unknown)}'.", hint="Keys: user, system, example."
-                )
-            examples = tuple(Example(item["values"], item["answer"]) for item in raw.get("example", ()))
-            return cls(PromptTemplate(raw["user"], raw.get("system", "")), examples)
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"'{path.name}' is not valid TOML: {error}.", hint="Mend the prompt file.") from error
-        except KeyError as error:
-            raise InputError(
-                f"'{path.name}' lacks the key {error}.", hint="A prompt file needs at least `user`."
-            ) from error
+        from core.prompts.store import load_prompt, read_prompt
+
+        is_file = isinstance(prompt, Path) or prompt.endswith(".toml")
+        return (read_prompt(prompt) if is_file else load_prompt(str(prompt))).prompt
 
     def format(self, *, budget: TokenBudget | None = None, **values: object) -> ChatPrompt:
         """The prompt with `values` in place.

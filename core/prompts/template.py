@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -54,6 +55,13 @@ class PromptTemplate:
     def __post_init__(self) -> None:
         """Raises `InputError` for a placeholder that is more than a name."""
         object.__setattr__(self, "placeholders", _placeholders(self.system) | _placeholders(self.user))
+
+    @classmethod
+    def load(cls, prompt: str | Path) -> PromptTemplate:
+        """The template of a stored prompt, without its examples. Takes and raises what `FewShotPrompt.load` does."""
+        from core.prompts.few_shot import FewShotPrompt
+
+        return FewShotPrompt.load(prompt).template
 
     def format(self, *, budget: TokenBudget | None = None, **values: object) -> ChatPrompt:
         """The prompt with `values` in place.
