@@ -72,7 +72,7 @@ def test_a_running_text_gets_a_token_each_step_while_long_prompts_join(engine: E
         assert engine.read[-1] <= PIECE
     assert all(ticket.request.token_ids for tickets in joining for ticket in tickets), "the long ones have joined"
     engine.run()
-    assert sum(engine.read) == 5 + 2 * 310, "three texts of one caller share a prompt; nothing is read twice"
+    assert sum(engine.read) == 5 + 310, "a prompt of several texts and callers is read once"
     assert drawn([running]) == alone(engine, RawText("Hello"), RUNNING)
     assert drawn(joining[0]) == alone(engine, LONG, Sampling(max_tokens=20, n=3, temperature=1.0))
     assert drawn(joining[1]) == alone(engine, LONG, RUNNING)
