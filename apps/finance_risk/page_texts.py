@@ -12,7 +12,7 @@ TEXTS: Texts = {
         "zh": "数字按规则读自所印表格，并注明单元格。仅供筛查，不构成投资建议。",
     },
     "upload": {
-        "en": "A 10-K, 10-Q, 8-K (HTML or text, full submissions too) or a Chinese annual report or announcement (HTML)",
+        "en": "A 10-K, 10-Q, 8-K (HTML, text, full submissions), or a Chinese annual report or announcement (HTML)",
         "zh": "10-K、10-Q、8-K（HTML 或文本，含完整提交包），或中文年度报告或公告（HTML）",
     },
     "sample": {"en": "Or a sample of a fictional company", "zh": "或查看虚构公司的样例"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 _FORMATS = (".html", ".htm", ".md", ".json", ".txt")
 
@@ -15,6 +16,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--out", type=Path, metavar="REPORT", help="write to REPORT.html, .md, .json or .txt")
     parser.add_argument("--top", type=_count, default=10, metavar="N", help="candidates to list (default 10)")
+    parser.add_argument(
+        "--phrase", action="store_true", help="add a summary worded by the language model, each sentence checked"
+    )
+    parser.add_argument(
+        "--fields",
+        action="store_true",
+        help="let the language model read medications, vital signs, allergies and history, shown apart",
+    )
 
 
 def _count(text: str) -> int:
@@ -43,13 +52,28 @@ def run(arguments: argparse.Namespace) -> int:
     diagnosis = doctor.diagnose(arguments.file.name, note, top=arguments.top)
     language = arguments.lang or note.language
 
+    asked: dict[str, Any] = {}
+    if arguments.fields or arguments.phrase:
+        from core.inference import load_generator
+        from core.progress import ProgressLine
+
+        generator = load_generator()
+        if arguments.fields:
+            from apps.medical.records.fields import read_fields
+
+            asked["fields"] = read_fields(note, generator, progress=ProgressLine("fields"))
+        if arguments.phrase:
+            from apps.medical.report.narrative import tell_diagnosis
+
+            asked["summary"] = tell_diagnosis(doctor, diagnosis, language, generator, ProgressLine("summary"))
+
     from apps.medical.report import build_sheet, to_html, to_markdown, to_plain_data, to_text
 
     if suffix == ".json":
-        report = json.dumps(to_plain_data(doctor, diagnosis, language), ensure_ascii=False, indent=2) + "\n"
+        report = json.dumps(to_plain_data(doctor, diagnosis, language, **asked), ensure_ascii=False, indent=2) + "\n"
     else:
         render = {".html": to_html, ".htm": to_html, ".md": to_markdown}.get(suffix, to_text)
-        report = render(build_sheet(doctor, diagnosis, language))
+        report = render(build_sheet(doctor, diagnosis, language, **asked))
     if arguments.out:
         write_atomic(arguments.out, report)
         print(arguments.out)

@@ -11,24 +11,56 @@ from apps.medical.analysis import Diagnosis, Diagnostician, diagnostician, note_
 from apps.medical.diagnosis.differential import Candidate
 from apps.medical.page_texts import TEXTS, TITLES
 from apps.medical.product import SAMPLES
+from apps.medical.records.fields import FieldReading, read_fields
 from apps.medical.records.findings import ClinicalNote
 from apps.medical.report import build_sheet, to_html, to_markdown, to_plain_data
 from apps.medical.report.evidence_graph import PATIENT, evidence_graph, paths_to
-from apps.medical.report.sheet import STATUSES, contribution_lines, sources, warning
+from apps.medical.report.narrative import tell_diagnosis
+from apps.medical.report.sheet import (
+    STATUSES,
+    Heading,
+    Paragraph,
+    Table,
+    contribution_lines,
+    field_blocks,
+    sources,
+    warning,
+)
 from apps.medical.report.wording import Wording
+from core.config import settings
 from core.graph import path_as_text, to_dot
+from core.inference import load_generator
+from core.inference.summary import Summary
+from core.text import Language
 from core.ui import Mark, Page, plain
+from core.ui.summary import show_summary
 
 SAMPLE_NAMES = (
     *("shaking-hands-zh.txt", "spots-and-seizures-zh.txt", "burning-feet-zh.txt"),
     *("nosebleeds-en.txt", "tall-teenager-en.txt", "tired-worker-en.txt"),
 )
+_CACHED_ANSWERS = 8
 _SHAPES = {"patient": "box", "finding": "ellipse", "sign": "ellipse", "disease": "octagon"}
 
 
 @st.cache_resource(show_spinner=False)
 def _doctor() -> Diagnostician:
     return diagnostician()
+
+
+@st.cache_resource(max_entries=_CACHED_ANSWERS, show_spinner=False)
+def _fields(_note: ClinicalNote, key: str) -> FieldReading:
+    return read_fields(_note, load_generator())
+
+
+@st.cache_resource(max_entries=_CACHED_ANSWERS, show_spinner=False)
+def _summary(_doctor: Diagnostician, _diagnosis: Diagnosis, key: str, language: Language) -> Summary:
+    return tell_diagnosis(_doctor, _diagnosis, language, load_generator())
+
+
+def _key(text: str, *more: object) -> str:
+    """What a cached answer of the model belongs to: this text, what else went in, and this generator."""
+    return hashlib.sha256(repr((settings().generator, text, more)).encode()).hexdigest()
 
 
 def _choose_note(page: Page) -> tuple[str, str] | None:
@@ -103,6 +135,35 @@ def _show_findings(page: Page, say: Wording, note: ClinicalNote) -> list[int]:
     return off
 
 
+def _show_fields(page: Page, say: Wording, note: ClinicalNote) -> FieldReading | None:
+    """Draw the fields under their switch, apart from the findings."""
+    if not st.toggle(page.text("fields"), key="fields", help=page.text("slow")):
+        return None
+    with page.guard(), st.spinner(page.text("asking")):
+        reading = _fields(note, _key(note.text))
+        for block in field_blocks(say, note.text, reading):
+            match block:
+                case Heading(_, text):
+                    st.subheader(_plain(text))
+                case Paragraph(text):
+                    st.text(text)
+                case Table(header, rows):
+                    page.table(header, rows)
+        return reading
+    return None
+
+
+def _tell(page: Page, doctor: Diagnostician, diagnosis: Diagnosis, off: list[int]) -> Summary | None:
+    """Draw the summary under its switch."""
+    if not st.toggle(page.text("phrase"), key="phrase", help=page.text("slow")):
+        return None
+    with page.guard(), st.spinner(page.text("asking")):
+        summary = _summary(doctor, diagnosis, _key(diagnosis.note.text, off), page.language)
+        show_summary(page, summary)
+        return summary
+    return None
+
+
 def _show_differential(page: Page, say: Wording, diagnosis: Diagnosis, left_out: int) -> None:
     case = diagnosis.reconciled.case
     st.write(say.text("counted", len(case.present), len(case.absent)))
@@ -165,9 +226,16 @@ def _show_graph(page: Page, say: Wording, diagnosis: Diagnosis) -> None:
     st.markdown("\n".join(f"- {_plain(path_as_text(graph, path))}" for path in paths))
 
 
-def _show_report(page: Page, doctor: Diagnostician, diagnosis: Diagnosis) -> None:
-    sheet = build_sheet(doctor, diagnosis, page.language)
-    data = json.dumps(to_plain_data(doctor, diagnosis, page.language), ensure_ascii=False, indent=2)
+def _show_report(
+    page: Page,
+    doctor: Diagnostician,
+    diagnosis: Diagnosis,
+    summary: Summary | None,
+    fields: FieldReading | None,
+) -> None:
+    sheet = build_sheet(doctor, diagnosis, page.language, summary=summary, fields=fields)
+    plain_data = to_plain_data(doctor, diagnosis, page.language, summary=summary, fields=fields)
+    data = json.dumps(plain_data, ensure_ascii=False, indent=2)
     downloads = (("html", to_html(sheet), "text/html"), ("md", to_markdown(sheet), "text/markdown"))
     for kind, content, mime in (*downloads, ("json", data, "application/json")):
         st.download_button(
@@ -195,13 +263,15 @@ def main() -> None:
         )
         with findings:
             off = _show_findings(page, say, note)
+            fields = _show_fields(page, say, note)
         diagnosis = doctor.diagnose(name, note, switched_off=off)
         with differential:
+            summary = _tell(page, doctor, diagnosis, off)
             _show_differential(page, say, diagnosis, len(off))
         with graph:
             _show_graph(page, say, diagnosis)
         with report:
-            _show_report(page, doctor, diagnosis)
+            _show_report(page, doctor, diagnosis, summary, fields)
         versions = say.text("versions", doctor.knowledge.ontology.version, doctor.knowledge.release)
         st.caption(f"{say.text('how')} {versions}")
 

@@ -31,6 +31,16 @@ TEXTS = {
     "tab_differential": {"en": "Differential", "zh": "鉴别诊断"},
     "tab_graph": {"en": "Graph", "zh": "图谱"},
     "tab_report": {"en": "Report", "zh": "报告"},
+    "phrase": {"en": "Tell it in sentences (language model)", "zh": "用文字概述（语言模型）"},
+    "fields": {
+        "en": "Let the language model read medications, vital signs, allergies, history",
+        "zh": "由语言模型读取用药、生命体征、过敏与既往史",
+    },
+    "slow": {
+        "en": "Takes from some seconds to minutes. What the model adds is marked and takes no part in the ranking.",
+        "zh": "需数秒至数分钟。模型所写均有标记，不参与排序。",
+    },
+    "asking": {"en": "Asking the language model …", "zh": "正在询问语言模型……"},
     "switches": {"en": "Findings that count. Untick one to leave it out.", "zh": "计入的所见。取消勾选即不计入。"},
     "no_switches": {"en": "No finding of the patient counts.", "zh": "没有计入的患者所见。"},
     "left_out": {"en": "{count} finding(s) left out.", "zh": "已排除 {count} 项所见。"},

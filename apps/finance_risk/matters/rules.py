@@ -11,7 +11,7 @@ from core.text import Span
 _LEADING = re.compile(
     r"^(?:公司|本公司)?(?:控股股东|实际控制人|股东|全资子公司|控股子公司|子公司|原告|被告)(?=[\u4e00-\u9fff]{2})"
 )
-_TRAILING = re.compile(r"(?:先生|女士|的)$")
+_TRAILING = re.compile(r"(?:先生|女士|的)$|(?<!\bInc)(?<!\bCorp)(?<!\bLtd)(?<!\bCo)(?<!\.[A-Z])\.$")
 
 
 def read_roles(kind: KindOfMatter, sentence: str) -> dict[str, Span]:
@@ -40,7 +40,7 @@ def _party(role: Role, sentence: str) -> Span | None:
 
 
 def trimmed(span: Span, sentence: str) -> Span | None:
-    """A party's name without titles around it; None where nothing is left."""
+    """A party's name without titles around it, nor a sentence's stop; None where nothing is left."""
     words = span.of(sentence)
     start = span.start + (match.end() if (match := _LEADING.match(words)) else 0)
     end = span.end - (len(match.group()) if (match := _TRAILING.search(words)) else 0)

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apps.medical.analysis import Diagnosis, Diagnostician
 from apps.medical.diagnosis.differential import Candidate, Contribution
 from apps.medical.knowledge.build import Statement
 from apps.medical.records.findings import Finding
 from apps.medical.report.wording import Wording
+from core.extraction import Assertion
 from core.text import Language
 
+if TYPE_CHECKING:
+    from apps.medical.records.fields import FieldReading, ReadField
+    from core.inference.summary import Summary
 
-def to_plain_data(doctor: Diagnostician, diagnosis: Diagnosis, language: Language) -> dict[str, Any]:
-    """The whole diagnosis; names in `language`, numbers and ids language-free."""
+
+def to_plain_data(
+    doctor: Diagnostician,
+    diagnosis: Diagnosis,
+    language: Language,
+    *,
+    summary: Summary | None = None,
+    fields: FieldReading | None = None,
+) -> dict[str, Any]:
+    """The whole diagnosis, and beside it what the model was asked for; names in `language`, the rest language-free."""
     say = Wording(doctor, language)
     note, case = diagnosis.note, diagnosis.reconciled.case
     age, sex = note.age, note.sex
@@ -49,7 +61,35 @@ def to_plain_data(doctor: Diagnostician, diagnosis: Diagnosis, language: Languag
             "annotations": doctor.knowledge.release,
             "content_hash": doctor.knowledge.content_hash,
         },
+        **({"summary": summary.plain_data()} if summary else {}),
+        **({"fields": _fields(say, note.text, fields)} if fields else {}),
     }
+
+
+def _fields(say: Wording, text: str, reading: FieldReading) -> dict[str, Any]:
+    return {
+        "model": reading.model,
+        "sentences": reading.sentences,
+        "values_dropped": reading.dropped,
+        "answers_not_valid": reading.failed,
+        "is_cut": reading.is_cut,
+        "found": [_field(say, text, field) for field in reading.fields],
+    }
+
+
+def _field(say: Wording, text: str, field: ReadField) -> dict[str, Any]:
+    return {
+        "field": field.kind.name,
+        "parts": {part: {"text": span.of(text), "span": [span.start, span.end]} for part, span in field.parts.items()},
+        "status": field.assertion.status,
+        "section": field.section.kind.name if field.section.kind else None,
+        "rules": _rules(field.assertion),
+        "signs": [_term(say, term) for term in field.terms],
+    }
+
+
+def _rules(assertion: Assertion) -> list[dict[str, Any]]:
+    return [{"rule": f.rule, "cue": f.cue, "span": [f.span.start, f.span.end]} for f in assertion.fired]
 
 
 def _term(say: Wording, term: int | None) -> dict[str, Any]:
@@ -69,7 +109,7 @@ def _finding(say: Wording, finding: Finding) -> dict[str, Any]:
         "experiencer": assertion.experiencer,
         "time": assertion.time,
         "section": finding.section.name if finding.section else None,
-        "rules": [{"rule": f.rule, "cue": f.cue, "span": [f.span.start, f.span.end]} for f in assertion.fired],
+        "rules": _rules(assertion),
     }
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from apps.medical.analysis import Diagnosis, Diagnostician
 from apps.medical.diagnosis.differential import Candidate, Contribution
 from apps.medical.report.wording import Wording, factor
 from core.text import Language, Span
+
+if TYPE_CHECKING:
+    from apps.medical.records.fields import FieldReading, ReadField
+    from core.inference.summary import Summary
 
 _LEAST_SHOWN = 0.05
 """Contributions nearer to zero than this are left out of the report's lists; the JSON has them all."""
@@ -70,14 +75,23 @@ class Sheet:
     blocks: tuple[Block, ...]
 
 
-def build_sheet(doctor: Diagnostician, diagnosis: Diagnosis, language: Language) -> Sheet:
-    """Lay out one diagnosis."""
+def build_sheet(
+    doctor: Diagnostician,
+    diagnosis: Diagnosis,
+    language: Language,
+    *,
+    summary: Summary | None = None,
+    fields: FieldReading | None = None,
+) -> Sheet:
+    """Lay out one diagnosis, with a summary in sentences and fields read by the model where there are any."""
     say = Wording(doctor, language)
     blocks: list[Block] = [
         Heading(1, f"{say.text('title')}: {diagnosis.name}"),
         Paragraph(say.text("disclaimer"), emphasised=True),
         Paragraph(f"{say.text('patient')}: {say.patient(diagnosis.note)}"),
+        *(_summary(say, summary) if summary else ()),
         *_findings(say, diagnosis),
+        *(field_blocks(say, diagnosis.note.text, fields) if fields else ()),
         *_differential(say, diagnosis),
     ]
     if diagnosis.questions:
@@ -85,6 +99,39 @@ def build_sheet(doctor: Diagnostician, diagnosis: Diagnosis, language: Language)
     versions = say.text("versions", doctor.knowledge.ontology.version, doctor.knowledge.release)
     blocks.append(Paragraph(f"{say.text('how')} {versions}."))
     return Sheet(language, f"{say.text('title')}: {diagnosis.name}", tuple(blocks))
+
+
+def _summary(say: Wording, summary: Summary) -> list[Block]:
+    items = tuple(f"{told.text} [{say.text('words_by')}: {told.whose(say.language)}]" for told in summary.told)
+    return [Heading(2, say.text("summary")), Bullets(summary.note(say.language), items)]
+
+
+def field_blocks(say: Wording, text: str, reading: FieldReading) -> list[Block]:
+    """What the model read of a note, apart from the findings."""
+    note = say.text("fields_note", reading.model, reading.sentences, reading.dropped, reading.failed)
+    blocks: list[Block] = [Heading(2, say.text("fields", len(reading.fields))), Paragraph(note)]
+    if reading.is_cut:
+        blocks.append(Paragraph(say.text("fields_cut"), emphasised=True))
+    if not reading.fields:
+        return [*blocks, Paragraph(say.text("fields_none"))]
+    header = ("field_kind", "field_parts", "column_status", "column_section", "column_rule", "field_signs")
+    rows = tuple(_field_row(say, text, field) for field in reading.fields)
+    return [*blocks, Table(tuple(say.text(name) for name in header), rows)]
+
+
+def _field_row(say: Wording, text: str, field: ReadField) -> tuple[str, ...]:
+    parts = "; ".join(
+        f"{field.kind.parts[part][say.language]}: {' '.join(span.of(text).split())} [{span.start}–{span.end}]"
+        for part, span in field.parts.items()
+    )
+    return (
+        field.kind.names[say.language],
+        parts,
+        say.text(f"status_{field.assertion.status}"),
+        say.section_title(field.section.kind),
+        say.rules(field.assertion, field.section.kind),
+        ", ".join(say.sign(term) for term in field.terms),
+    )
 
 
 def _findings(say: Wording, diagnosis: Diagnosis) -> list[Block]:

@@ -14,7 +14,9 @@ from apps.medical.diagnosis.differential import Candidate, Contribution
 from apps.medical.diagnosis.questions import Question
 from apps.medical.knowledge.build import Statement
 from apps.medical.records.findings import ClinicalNote, Finding
+from apps.medical.records.sections import SectionKind
 from core.evidence import EdgeEvidence
+from core.extraction import Assertion
 from core.text import Language
 
 _DETAILS = (
@@ -53,16 +55,24 @@ class Wording:
         return self.text(f"status_{finding.assertion.status}")
 
     def section(self, finding: Finding) -> str:
-        return finding.section.titles[self.language] if finding.section else self.text("before_sections")
+        return self.section_title(finding.section)
+
+    def section_title(self, kind: SectionKind | None) -> str:
+        """What a section is called; a dash before the first heading."""
+        return kind.titles[self.language] if kind else self.text("before_sections")
 
     def reason(self, finding: Finding) -> str:
         """The rules behind the status."""
+        return self.rules(finding.assertion, finding.section)
+
+    def rules(self, assertion: Assertion, section: SectionKind | None) -> str:
+        """The rules that fired, with their cues."""
         parts = []
-        for fired in finding.assertion.fired:
+        for fired in assertion.fired:
             if fired.says == "patient":
                 continue  # that it is the patient's own goes without saying
             if fired.rule.startswith("section:"):
-                parts.append(self.text("rule_section", self.section(finding)))
+                parts.append(self.text("rule_section", self.section_title(section)))
             else:
                 parts.append(self.text("rule_cue", fired.rule, fired.cue))
         return ", ".join(parts) or self.text("default_reading")

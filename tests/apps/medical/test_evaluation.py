@@ -141,7 +141,7 @@ def test_an_own_item_that_fails_says_what_was_expected(doctor):
 
 def test_suites_are_named_and_list_what_they_read():
     named = {suite.name: suite for suite in suites()}
-    assert set(named) == {"medical", "phenopackets", "negex", "gsc"}
+    assert set(named) == {"medical", "phenopackets", "negex", "gsc", "note-fields", "drugs"}
     assert named["medical"].data == () and named["medical"].files
     assert named["phenopackets"].data == ("phenopackets",)
 
