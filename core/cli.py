@@ -21,6 +21,7 @@ def core_commands() -> tuple[Command, ...]:
     from core.data.commands import COMMANDS as data_commands
     from core.evaluation.commands import COMMANDS as evaluation_commands
     from core.models.commands import COMMANDS as model_commands
+    from core.prompt_commands import COMMANDS as prompt_commands
     from core.serving import COMMANDS as serving_commands
     from core.training.commands import COMMANDS as training_commands
 
@@ -29,6 +30,7 @@ def core_commands() -> tuple[Command, ...]:
         *evaluation_commands,
         *training_commands,
         *model_commands,
+        *prompt_commands,
         *data_commands,
         *config_commands,
     )

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from core.errors import InputError
 from core.models.semantic_space import TextEncoder, maximal_marginal_relevance
@@ -34,7 +34,13 @@ class Demonstration:
 
 
 class DemonstrationChoice(Protocol):
-    """Picks demonstrations for an input, most important first. Equal arguments, equal result."""
+    """Picks demonstrations for an input, most important first. Equal arguments, equal result.
+
+    `per_input` says whether other inputs may get other demonstrations.
+    """
+
+    @property
+    def per_input(self) -> bool: ...
 
     def choose(self, input: str, pool: Sequence[Demonstration], shots: int) -> list[Demonstration]:
         """At most `shots` of `pool`, all of it where it is smaller. The input itself has been taken out of the pool."""
@@ -44,6 +50,8 @@ class DemonstrationChoice(Protocol):
 @dataclass(frozen=True, slots=True)
 class InOrder:
     """The first ones."""
+
+    per_input: ClassVar[bool] = False
 
     def choose(self, input: str, pool: Sequence[Demonstration], shots: int) -> list[Demonstration]:
         return list(pool[:shots])
@@ -55,6 +63,8 @@ class AtRandom:
 
     seed: int = 0
 
+    per_input: ClassVar[bool] = False
+
     def choose(self, input: str, pool: Sequence[Demonstration], shots: int) -> list[Demonstration]:
         return sorted(pool, key=lambda one: random.Random(f"{self.seed}\n{one.input}\n{one.answer}").random())[:shots]
 
@@ -64,6 +74,8 @@ class MostSimilar:
     """The nearest to the input by the embedder (Liu et al. 2022, section 3)."""
 
     embedder: TextEncoder
+
+    per_input: ClassVar[bool] = True
 
     def choose(self, input: str, pool: Sequence[Demonstration], shots: int) -> list[Demonstration]:
         import numpy as np
@@ -80,6 +92,8 @@ class SimilarAndDiverse:
 
     embedder: TextEncoder
     relevance: float = 0.5
+
+    per_input: ClassVar[bool] = True
 
     def choose(self, input: str, pool: Sequence[Demonstration], shots: int) -> list[Demonstration]:
         if not pool or shots < 1:
@@ -98,6 +112,8 @@ class Covering:
 
     embedder: TextEncoder
 
+    per_input: ClassVar[bool] = False
+
     def choose(self, input: str, pool: Sequence[Demonstration], shots: int) -> list[Demonstration]:
         if not pool or shots < 1:
             return []
@@ -111,6 +127,10 @@ class LabelBalanced:
     """As many of each answer as can be: the first of every answer in the order of `among`, then the second, …"""
 
     among: DemonstrationChoice
+
+    @property
+    def per_input(self) -> bool:
+        return self.among.per_input
 
     def choose(self, input: str, pool: Sequence[Demonstration], shots: int) -> list[Demonstration]:
         ordered = self.among.choose(input, pool, len(pool))
