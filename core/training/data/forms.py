@@ -72,21 +72,21 @@ def detect_form(rows: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _form_of(row: Mapping[str, Any]) -> str | None:
-    for form in FORMS:
-        if all(name in row for name in _NEEDED[form]):
-            return form
-    return "spans" if "text" in row and _is_list(row.get("label")) else None
+    if "text" in row and _are_spans(row.get("label")):
+        return "spans"
+    return next((form for form in FORMS if all(name in row for name in _NEEDED[form])), None)
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
+def _are_spans(value: object) -> bool:
+    """Whether the field of a label holds `[[start, end, label], …]`, as some annotation tools write it."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, list) for item in value)
 
 
 def record_of(row: Row, form: str, renamed: Mapping[str, str]) -> Record:
     """The record a row makes in `form`. Raises `InputError` saying what is wrong with the row."""
     values = canonical(row.values, renamed)
     missing = [name for name in _NEEDED[form] if name not in values]
-    if missing and not (form == "spans" and _is_list(values.get("label"))):
+    if missing and not (form == "spans" and isinstance(values.get("label"), list)):
         fields = ", ".join(f"'{name}'" for name in row.values) or "none"
         raise InputError(f"no field for '{missing[0]}' (fields: {fields})")
     return _BUILDERS[form](values, _about(values, row.split))
@@ -126,6 +126,8 @@ def text_of(values: Mapping[str, Any], name: str) -> str:
 
 
 def _label_of(value: object) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):

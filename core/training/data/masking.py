@@ -34,7 +34,8 @@ Groups = npt.NDArray[np.int64]
 RATE = 0.15
 MASKED_SHARE, RANDOM_SHARE = 0.8, 0.1
 _RUN_LENGTHS = (0.4, 0.3, 0.2, 0.1)
-_WORD = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W_]+(?:['’][^\W_]+)*|[^\w\s]|_")
+_HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_HAN}]|[^\W_{_HAN}]+(?:['’][^\W_{_HAN}]+)*|[^\w\s]|_")
 
 
 @dataclass(frozen=True, slots=True)
