@@ -96,6 +96,7 @@ def refine(
     texts: int = 64,
     enough: float | Callable[[Score], bool] = 1.0,
     patience: int = 1,
+    margin: float = 0.0,
 ) -> Refinement:
     """Improve a draft step by step. In each round every reviser offers texts, and the best takes the draft's place.
 
@@ -105,10 +106,14 @@ def refine(
         texts: at most so many are measured, the draft included.
         enough: stop at this score, or at one of which this is true.
         patience: stop after so many rounds in a row without a better text.
+        margin: a text counts as better only if its score is higher by more than this. A metric that is itself a guess
+            prefers some worse texts by a little; how much is to be found on held-out texts.
     """
     for name, value in (("rounds", rounds), ("texts", texts), ("patience", patience)):
         if value < 1:
             raise InputError(f"refine: {name} = {value} cannot be used.", hint="Use at least 1.")
+    if not margin >= 0:
+        raise InputError(f"refine: margin = {margin} cannot be used.", hint="Use 0 or more.")
     revisers = list(revise) if isinstance(revise, Sequence) else [revise]
     (score,) = evaluate([draft])
     start = best = Proposal("draft", draft, score)
@@ -126,7 +131,7 @@ def refine(
         scores = evaluate([text for _, text in offered])
         proposals = tuple(Proposal(by, text, found) for (by, text), found in zip(offered, scores, strict=True))
         top = max(range(len(proposals)), key=lambda index: (proposals[index].score.value, -index))
-        gained = proposals[top].score.value > best.score.value
+        gained = proposals[top].score.value > best.score.value + margin
         steps.append(Step(proposals, top if gained else None))
         best = proposals[top] if gained else best
         misses = 0 if gained else misses + 1

@@ -167,3 +167,11 @@ def test_all_ways_run_with_a_model_and_a_metric(generator: LocalGenerator):
     assert found.text == "Refunds take three days."  # the unsupported sentence is left out
     assert found.stopped == "enough"
     assert {proposal.by for step in found.steps for proposal in step.proposals} >= {"edit worst"}
+
+
+def test_a_gain_within_the_margin_leaves_the_draft():
+    offers = ["bb", "cccc"], ["ddddd"]
+    assert refine("a", by_length, Offers(*offers), margin=0.2).text == "cccc"
+    assert refine("a", by_length, Offers(*offers), margin=0.3).text == "a"
+    with pytest.raises(InputError, match="margin"):
+        refine("a", by_length, Offers(*offers), margin=-0.1)
