@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apps.customer_service.asked.commands import configure_utterances, run_utterances
 from core.errors import InputError
 from core.products import Command
 
@@ -26,7 +27,8 @@ _LABELS: dict[str, dict[Language, str]] = {
     "sources": {"en": "Sources", "zh": "出处"},
     "related": {"en": "See also", "zh": "另请参阅"},
     "rewritten": {"en": "phrased by the language model, checked", "zh": "由语言模型改写，已核对"},
-    "kept": {"en": "quoted, since the model's sentence was dropped", "zh": "模型的句子未通过核对，改用原文"},
+    "kept": {"en": "quoted, since the model's wording was refused", "zh": "模型的改写未通过核对，改用原文"},
+    "phrasing": {"en": "Phrasing", "zh": "改写过程"},
     "saved": {"en": "Saved for the support team at", "zh": "已为客服团队保存在"},
 }
 
@@ -109,7 +111,22 @@ def _why(reply: Reply) -> list[str]:
                 f"fused {found.fused:.3f}{topic}"
             )
     steps = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in reply.seconds.items())
-    return [*lines, f"  time: {steps}"]
+    return [*lines, f"  time: {steps}", *_phrasing(reply)]
+
+
+def _phrasing(reply: Reply) -> list[str]:
+    """What the language model tried for each sentence, one line a text."""
+    from core.ui.attempts import attempt_rows
+
+    lines = []
+    for sentence in reply.sentences:
+        if sentence.attempts:
+            lines += ["", f"{_LABELS['phrasing'][reply.language]} [{sentence.citation}]"]
+            lines += [
+                f"  {step} {by}: “{text}”  {value}  {outcome}"
+                for step, by, text, value, outcome in attempt_rows(sentence.attempts, reply.language)
+            ]
+    return lines
 
 
 def _ask_once(assistant: Assistant, question: str, conversation: str, arguments: argparse.Namespace) -> None:
@@ -146,4 +163,9 @@ def _report_unreadable(path: Path, error: TriviumError) -> None:
     print(f"left out: {path}: {error}", file=sys.stderr)
 
 
-COMMANDS = (Command("ask", "answer a question from a knowledge base, with citations", configure_ask, run_ask),)
+COMMANDS = (
+    Command("ask", "answer a question from a knowledge base, with citations", configure_ask, run_ask),
+    Command(
+        "utterances", "group past questions, and find which no article answers", configure_utterances, run_utterances
+    ),
+)

@@ -11,9 +11,11 @@ from apps.customer_service.dialogue import desk as desks
 from apps.customer_service.dialogue.assistant import Assistant, new_conversation
 from apps.customer_service.dialogue.graph import Phrase
 from apps.customer_service.dialogue.records import AnswerSentence, Citation, Option, Part, Reply, Turn
+from apps.customer_service.page_asked import draw_asked
 from apps.customer_service.page_texts import SUGGESTIONS, TEXTS, TITLES
 from core.text import Span
 from core.ui import Mark, Page, plain
+from core.ui.attempts import attempt_header, attempt_rows
 
 ICONS = {"answer": "✓", "clarify": "?", "no_answer": "∅", "hand_over": "→", "courtesy": "·"}
 
@@ -46,12 +48,28 @@ def main() -> None:
     with page.guard():
         with st.spinner(page.text("opening")):
             assistant = open_shared_assistant()
+        if draw_view_choice(page) == "asked":
+            st.session_state["phrase"] = st.session_state.get("phrase", False)  # a control not drawn is forgotten
+            draw_asked(page, assistant)
+            return
         phrase = draw_sidebar(page, assistant, conversation)
         said = draw_conversation(page, assistant, conversation)
         typed = st.chat_input(page.text("placeholder"), key="said", max_chars=conversations.MAX_CHARACTERS)
         said = typed or said or st.session_state.pop("wished", None)
         if said:
             answer(page, assistant, conversation, said, phrase=phrase)
+
+
+def draw_view_choice(page: Page) -> str:
+    """Which view is wanted: the conversation, or past questions."""
+    chosen = st.sidebar.radio(
+        page.text("view"),
+        options=["chat", "asked"],
+        format_func=lambda name: page.text(f"view_{name}"),
+        horizontal=True,
+        key="view",
+    )
+    return chosen or "chat"
 
 
 def draw_sidebar(page: Page, assistant: Assistant, conversation: str) -> bool:
@@ -109,6 +127,7 @@ def draw_turn(page: Page, assistant: Assistant, turn: Turn, number: int, *, last
             with st.expander(page.text("summary"), expanded=last):
                 st.html(f"<div style='white-space:pre-wrap'>{escape(reply.summary)}</div>")
         draw_sources(page, assistant, reply, number)
+        draw_phrasing(page, reply)
         if reply.parts:
             with st.expander(page.text("why")):
                 for part in reply.parts:
@@ -140,6 +159,19 @@ def draw_sources(page: Page, assistant: Assistant, reply: Reply, number: int) ->
             else:  # the article changed since it was quoted
                 st.warning(page.text("changed"))
                 page.evidence([citation.evidence() for citation in citations])
+
+
+def draw_phrasing(page: Page, reply: Reply) -> None:
+    """What the language model wrote for each sentence, text by text: kept or refused, and why."""
+    phrased = [sentence for sentence in reply.sentences if sentence.attempts]
+    if not phrased:
+        return
+    quotes = {citation.number: citation.quote for citation in reply.citations}
+    with st.expander(page.text("phrasing")):
+        st.caption(page.text("phrasing_help"))
+        for sentence in phrased:
+            caption = f"[{sentence.citation}] {page.text('quotation')}: {quotes.get(sentence.citation, '')}"
+            page.table(attempt_header(page.language), attempt_rows(sentence.attempts, page.language), caption=caption)
 
 
 def draw_why(page: Page, part: Part) -> None:
@@ -197,7 +229,7 @@ def _option_button(option: Option, key: str) -> str | None:
 def _sentence_html(page: Page, sentence: AnswerSentence) -> str:
     remark = page.text("rewritten") if sentence.rewritten else ""
     if sentence.rejected:
-        remark = page.text("kept", draft=sentence.rejected)
+        remark = page.text("kept")
     note = f" <small>({escape(remark)})</small>" if remark else ""
     return f"{escape(sentence.text)} <b>[{sentence.citation}]</b>{note}"
 

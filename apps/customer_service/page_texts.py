@@ -67,7 +67,49 @@ TEXTS = {
     "related": {"en": "See also", "zh": "另请参阅"},
     "rewritten": {"en": "phrased by the language model, checked", "zh": "由语言模型改写，已核对"},
     "kept": {
-        "en": "quoted; the model's sentence was dropped: {draft}",
-        "zh": "引用原文；模型的句子未采用：{draft}",
+        "en": "quoted as it stands; the model's wording was refused",
+        "zh": "引用原文；模型的改写未采用",
     },
+    "phrasing": {"en": "How it was phrased", "zh": "改写过程"},
+    "phrasing_help": {
+        "en": "The model's draft, and what came of it when it was revised. Only a wording that says what the quotation "
+        "says is shown in the answer.",
+        "zh": "模型的初稿以及修订后的文本。只有与引文意思一致的改写才会用于回答。",
+    },
+    "quotation": {"en": "quotation", "zh": "引文"},
+    "view": {"en": "View", "zh": "视图"},
+    "view_chat": {"en": "Conversation", "zh": "对话"},
+    "view_asked": {"en": "Past questions", "zh": "历史问题"},
+    "asked_welcome": {
+        "en": "Upload what customers asked. The questions are grouped by meaning, and the assistant is tried on each "
+        "group, so that you see which groups no article answers. Numbers, e-mail addresses and the like are masked on "
+        "the way in (names in running text are not found); the questions are not stored. At most {most} questions.",
+        "zh": "上传客户问过的问题，系统按语义归类，并用助手逐类试答，从而看出哪些主题还没有文章可答。"
+        "号码、邮箱等个人信息在读入时隐去（行文中的姓名无法识别）；问题不会保存。最多 {most} 条。",
+    },
+    "asked_file": {
+        "en": "Past questions: CSV, TSV, JSON lines, or text with one a line",
+        "zh": "历史问题：CSV、TSV、JSONL，或每行一条的文本",
+    },
+    "asked_column": {"en": "Column with the questions", "zh": "问题所在的列"},
+    "asked_column_help": {
+        "en": "Only needed where it cannot be told from its name.",
+        "zh": "仅在无法从列名判断时填写。",
+    },
+    "asked_empty": {"en": "No file yet.", "zh": "尚未上传文件。"},
+    "asked_discard": {"en": "Discard these questions", "zh": "清除这些问题"},
+    "asked_shown": {"en": "From {name}", "zh": "来自 {name}"},
+    "asked_grouping": {"en": "Grouping, and trying the assistant…", "zh": "正在归类并试答……"},
+    "asked_show": {"en": "Show", "zh": "显示"},
+    "asked_show_all": {"en": "all groups", "zh": "全部主题"},
+    "asked_show_unanswered": {"en": "∅ no article", "zh": "∅ 没有文章"},
+    "asked_show_unclear": {"en": "? asked back, or mixed", "zh": "？需反问或不一致"},
+    "asked_show_several": {"en": "✓ several articles", "zh": "✓ 多篇文章"},
+    "asked_show_answered": {"en": "✓ answered", "zh": "✓ 有答案"},
+    "asked_caption": {"en": "Groups, largest first", "zh": "主题，从多到少"},
+    "asked_none": {"en": "No group is like that.", "zh": "没有这样的主题。"},
+    "asked_download": {"en": "Download all groups as CSV", "zh": "下载全部主题（CSV）"},
+    "asked_like": {"en": "Find questions like this one", "zh": "查找相似的问题"},
+    "asked_similarity": {"en": "Similarity (cosine)", "zh": "相似度（余弦）"},
+    "asked_question": {"en": "Question", "zh": "问题"},
 }

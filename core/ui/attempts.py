@@ -11,7 +11,7 @@ _WORDS: Mapping[str, Mapping[Language, str]] = {
     "step": {"en": "Step", "zh": "步骤"},
     "by": {"en": "How", "zh": "方式"},
     "text": {"en": "Text", "zh": "文本"},
-    "value": {"en": "Supported", "zh": "有依据的程度"},
+    "value": {"en": "Score", "zh": "得分"},
     "outcome": {"en": "Outcome", "zh": "结果"},
     "draft": {"en": "draft", "zh": "初稿"},
     "regenerate": {"en": "written again, with the critique", "zh": "附评语重写"},

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from core.evidence import TextEvidence
+from core.inference.phrase import Attempt
 from core.text import Language, Span
 
 Decision = Literal["answer", "clarify", "no_answer", "hand_over", "courtesy"]
@@ -42,7 +43,8 @@ class AnswerSentence(Record):
     Attributes:
         kind: "sentence", "item", "step" or "row": what of the article is quoted.
         rewritten: a language model wrote `text`; it was checked against the quotation.
-        rejected: what the model wrote instead and why it was not kept; "" where there is nothing to tell.
+        rejected: why nothing of what the model wrote was kept; "" where there is nothing to tell.
+        attempts: all that the model wrote, with scores and reasons.
     """
 
     text: str
@@ -50,6 +52,7 @@ class AnswerSentence(Record):
     kind: str = "sentence"
     rewritten: bool = False
     rejected: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Option(Record):

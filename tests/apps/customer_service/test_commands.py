@@ -82,6 +82,54 @@ def test_another_encoder_is_not_trusted_with_thresholds_that_are_not_its_own(
     assert code == 1 and "'words'" in err and "multilingual-e5-small" in err
 
 
+@pytest.fixture
+def past(tmp_path: Path) -> Path:
+    spare = ["What does a spare card cost?", "Spare card cost?", "What does one spare card cost?", "=spare card cost"]
+    weather = [f"How is the weather in {city} today?" for city in ("Berlin", "Paris", "Rome", "Oslo")]
+    path = tmp_path / "past.csv"
+    path.write_text("\n".join(["question", *spare, *weather, "My card 4111 1111 1111 1111, spare card cost"]))
+    return path
+
+
+@pytest.fixture
+def toy_desk(toy_models, desk, monkeypatch) -> None:
+    monkeypatch.setattr("apps.customer_service.dialogue.desk.open_desk", lambda *args, **options: desk)
+
+
+def test_past_questions_are_grouped_and_held_against_the_articles(run_cli, toy_desk, past: Path) -> None:
+    code, out, err = run_cli("utterances", past, "--out", past.with_name("groups.csv"))
+    assert code == 0 and "Order a spare card (spare-card-en)" in out and "∅ no article" in out
+    assert "9 questions" in out and "1 with personal data" in out and "written" in err
+    written = past.with_name("groups.csv").read_text(encoding="utf-8-sig")
+    assert "4111" not in out + written and '"=spare' not in written and "spare-card-en" in written
+    code, out, _ = run_cli("utterances", past, "--lang", "zh")
+    assert code == 0 and "∅ 没有文章" in out and "9 条问题" in out
+    code, out, _ = run_cli("utterances", past, "--json")
+    data = json.loads(out)
+    assert code == 0 and data["masked"] == 1 and sum(group["questions"] for group in data["groups"]) == 9
+
+
+def test_past_questions_like_one_are_listed(run_cli, toy_desk, past: Path) -> None:
+    code, out, _ = run_cli("utterances", past, "--like", "weather in Rome", "--json")
+    assert code == 0 and json.loads(out)[0]["question"] == "How is the weather in Rome today?"
+    code, out, _ = run_cli("utterances", past, "--like", "weather in Rome")
+    assert code == 0 and out.splitlines()[0].endswith("How is the weather in Rome today?")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["/nowhere.csv"], "no file"),
+        (["{past}", "--column", "text"], "no column 'text'"),
+        (["{past}", "--out", "x.xlsx"], "not named .csv"),
+        (["{past}", "--like", " "], "empty"),
+    ],
+)
+def test_wrong_input_of_past_questions_is_told(run_cli, toy_desk, past: Path, arguments, message) -> None:
+    code, out, err = run_cli("utterances", *(str(past) if item == "{past}" else item for item in arguments))
+    assert code == 1 and message in err and "Traceback" not in err and not out
+
+
 @pytest.mark.model("multilingual-e5-small")
 @pytest.mark.model("all-minilm-l6-v2")
 def test_the_demo_bank_answers_cites_and_declines(run_cli) -> None:

@@ -106,5 +106,118 @@ def test_without_a_language_model_the_page_says_so_and_goes_on(page: AppTest, mo
     assert "Answered" in app.chat_message[-1].markdown[0].value
 
 
+class Scripted:
+    """A language model that words the first sentence well and every other one wrongly."""
+
+    name = "scripted"
+
+    def generate(self, prompts, sampling, progress=None):
+        from core.inference import Completion
+
+        wrong = f"It costs EUR {97 + sampling.n}."
+        texts = ["For a spare card the costs are EUR 6." if "EUR 6" in str(prompt) else wrong for prompt in prompts]
+        return [Completion(text, "stop") for text in texts for _ in range(sampling.n)]
+
+    def score(self, prompts, continuations):
+        from core.inference import ContinuationScore
+
+        return [ContinuationScore((1,), (-1.0,), (0,)) for _ in prompts]
+
+
+@pytest.fixture
+def language_model(monkeypatch) -> None:
+    """A scripted model; the toy encoder finds less alike than the real one, so its minimum is another."""
+    monkeypatch.setattr("core.inference.load_generator", lambda *args, **options: Scripted())
+    monkeypatch.setattr("apps.customer_service.dialogue.phrasing.CALIBRATED_ENCODER", "words")
+    monkeypatch.setattr("apps.customer_service.dialogue.faithfulness.MINIMUM_COSINE", 0.5)
+
+
+def _steps(app: AppTest, label: str) -> str:
+    expander = next(expander for expander in app.expander if expander.label == label)
+    return "\n".join(element.proto.body for element in expander.get("html"))
+
+
+def test_how_an_answer_was_phrased_is_one_click_away(page: AppTest, language_model) -> None:
+    app = page.run()
+    app.toggle(key="phrase").set_value(True).run()
+    _say(app, "What does delivery of a spare card by express courier cost?")
+    assert not app.exception
+    assert "For a spare card the costs are EUR 6. <b>[1]</b> <small>(phrased by the language model" in _html(app)
+    assert "the model&#x27;s wording was refused" in _html(app)
+    steps = _steps(app, "How it was phrased")
+    assert "✓ accepted" in steps and "✗ refused" in steps and "EUR 98" in steps and "EUR 99" in steps
+    app.radio(key="language").set_value("zh").run()
+    assert "✓ 采用" in _steps(app, "改写过程")
+
+
+PAST = b"""Question,when
+What does a spare card cost?,1
+"What does a second spare card cost? My card is 4111 1111 1111 1111",2
+Spare card cost?,3
+What does one spare card cost?,4
+<b>Tell</b> me what a spare card does cost,5
+How is the weather in Berlin today?,6
+How is the weather in Paris today?,7
+How is the weather in Rome today?,8
+Is the weather in Rome fine today?,9
+How is the weather in Oslo today?,10
+"""
+
+
+def _asked(page: AppTest) -> AppTest:
+    app = page.run()
+    return app.radio(key="view").set_value("asked").run()
+
+
+def _upload(app: AppTest, data: bytes, name: str = "past.csv") -> AppTest:
+    number = app.session_state["asked_number"]
+    return app.file_uploader(key=f"asked_file_{number}").set_value((name, data, "text/csv")).run()
+
+
+def test_past_questions_show_what_no_article_answers(page: AppTest) -> None:
+    app = _asked(page)
+    assert not app.exception and "No file yet" in app.info[0].value
+    _upload(app, PAST)
+    assert not app.exception and not app.error
+    html = _html(app)
+    assert "Order a spare card (spare-card-en)" in html and "∅ no article" in html
+    assert "4111" not in html and "<b>Tell" not in html
+    assert any("masked" in caption.value for caption in app.caption)
+    app.radio(key="asked_show").set_value("unanswered").run()
+    assert "weather" in _html(app) and "spare-card-en" not in _html(app)
+    app.radio(key="asked_show").set_value("several").run()
+    assert any("No group is like that" in info.value for info in app.info)
+    app.text_input(key="asked_like").set_value("spare card cost").run()
+    assert "Similarity (cosine)" in _html(app) and "Spare card cost?" in _html(app)
+    assert app.get("download_button")
+
+
+def test_past_questions_stay_while_one_tries_the_assistant_and_go_when_discarded(page: AppTest) -> None:
+    app = _upload(_asked(page), PAST)
+    app.radio(key="view").set_value("chat").run()
+    assert not app.exception and app.chat_input
+    app.radio(key="view").set_value("asked").run()
+    assert "Order a spare card" in _html(app)
+    app.radio(key="language").set_value("zh").run()
+    assert "∅ 没有文章" in _html(app) and not app.exception
+    app.button(key="asked_discard").click().run()
+    assert not app.exception and "asked" not in app.session_state and "尚未上传" in app.info[0].value
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "message"),
+    [
+        (b"\x7fELF\x00\x01", "past.csv", "not text"),
+        (b"a,b\n1,2\n", "past.csv", "which column"),
+        (b"question\n\n", "past.csv", "no question"),
+        (b"{", "past.jsonl", "Line 1"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_an_error_box(page: AppTest, data: bytes, name: str, message: str) -> None:
+    app = _upload(_asked(page), data, name)
+    assert not app.exception and message in app.error[0].value
+    assert "asked" not in app.session_state
+
+
 def test_the_script_is_where_the_product_says() -> None:
     assert Path(product.page).is_file() and set(product.titles) == {"zh", "en"}

@@ -16,4 +16,4 @@ def test_rows_speak_chinese_and_name_what_they_do_not_know():
     row, other = attempt_rows([DRAFT, Attempt(1, "polish", "", 0.0, kept=False, accepted=False)], "zh")
     assert row[1] == "初稿" and row[4].startswith("✗ 未采用，目前最好：")
     assert other[1:3] == ["polish", "（空）"] and other[4] == "✗ 未采用"
-    assert attempt_header("zh") == ["步骤", "方式", "文本", "有依据的程度", "结果"]
+    assert attempt_header("zh") == ["步骤", "方式", "文本", "得分", "结果"]

@@ -1,0 +1,1 @@
+"""What customers asked before: read, grouped by meaning, and held against the knowledge base."""

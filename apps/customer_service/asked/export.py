@@ -1,0 +1,90 @@
+"""Groups of past questions as a table, and as CSV that a spreadsheet does not run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+
+from apps.customer_service.asked.groups import Group, Grouping
+from core.text import Language
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n", "|", "%")
+_BYTE_ORDER_MARK = "\ufeff"  # Excel takes a CSV without one for the local encoding
+
+WORDS: Mapping[str, Mapping[Language, str]] = {
+    "group": {"en": "Group", "zh": "主题"},
+    "questions": {"en": "Questions", "zh": "问题数"},
+    "share": {"en": "Share", "zh": "占比"},
+    "middle": {"en": "Typical question", "zh": "典型问题"},
+    "examples": {"en": "Others", "zh": "其他示例"},
+    "verdict": {"en": "Knowledge base", "zh": "知识库"},
+    "article": {"en": "Article", "zh": "文章"},
+    "checked": {"en": "Answered by it", "zh": "该文章可答"},
+    "answered": {"en": "✓ answered", "zh": "✓ 有答案"},
+    "several": {"en": "✓ answered, from several articles", "zh": "✓ 有答案，来自多篇文章"},
+    "unclear": {"en": "? asked back, or mixed", "zh": "？需反问或不一致"},
+    "unanswered": {"en": "∅ no article", "zh": "∅ 没有文章"},
+    "of": {"en": "{} of {} tried", "zh": "试问 {1} 条，可答 {0} 条"},
+}
+_COLUMNS = ("group", "questions", "share", "middle", "examples", "verdict", "article", "checked")
+
+
+def table_header(language: Language) -> list[str]:
+    """Names of the columns of `table_rows`."""
+    return [WORDS[name][language] for name in _COLUMNS]
+
+
+def table_rows(grouping: Grouping, language: Language) -> list[list[str]]:
+    """One row a group, largest first; the verdict in words."""
+    return [_row(number, group, grouping.questions, language) for number, group in enumerate(grouping.groups, start=1)]
+
+
+def as_csv(grouping: Grouping, language: Language) -> str:
+    """The same table as CSV. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
+    writer.writerow([harmless(name) for name in table_header(language)])
+    writer.writerows([harmless(cell) for cell in row] for row in table_rows(grouping, language))
+    return _BYTE_ORDER_MARK + stream.getvalue()
+
+
+def harmless(cell: str) -> str:
+    """`cell` as text for a spreadsheet, which runs what begins like a formula, also after blanks."""
+    return f"'{cell}" if cell.lstrip(" \u00a0\u3000").startswith(_FORMULA_STARTS) else cell
+
+
+def as_data(grouping: Grouping) -> dict[str, object]:
+    """The same as plain data for JSON."""
+    return {
+        "questions": grouping.questions,
+        "silhouette": round(grouping.silhouette, 4),
+        "groups": [
+            {
+                "questions": len(group),
+                "middle": group.middle,
+                "examples": list(group.examples),
+                "cohesion": round(group.cohesion, 4),
+                "verdict": group.verdict,
+                "article_id": group.article_id or None,
+                "title": group.title or None,
+                "tried": group.put,
+                "answered": group.answered,
+                "unanswered": group.unanswered,
+            }
+            for group in grouping.groups
+        ],
+    }
+
+
+def _row(number: int, group: Group, questions: int, language: Language) -> list[str]:
+    return [
+        str(number),
+        str(len(group)),
+        f"{len(group) / questions:.0%}",
+        group.middle,
+        " / ".join(group.examples) or "–",
+        WORDS[group.verdict][language],
+        f"{group.title} ({group.article_id})" if group.title else "–",
+        WORDS["of"][language].format(group.answered, group.put),
+    ]
