@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import InputError
+from core.errors import InputError, UnknownName
 from core.retrieval import storage
 from core.retrieval.chunking import Chunking
 from core.retrieval.dense import PROBE_TEXTS, Embedder, measure_spread
@@ -185,6 +185,28 @@ class HybridIndex:
             hits = _first_of_each_document(hits, kept) if one_per_document else hits[:kept]
             found.append(rerank(query, hits, reranker)[:k] if reranker else hits)
         return found
+
+    def neighbours(self, passage: Passage, k: int = 5) -> list[tuple[Passage, float]]:
+        """The `k` passages whose texts are nearest in meaning to that of `passage`, with their cosines, nearest first.
+
+        Near 1 they are near-duplicates. The passage itself is left out.
+
+        Raises:
+            UnknownName: the passage is not (or no longer) in the index.
+            InputError: `k` is below 1.
+        """
+        import numpy as np
+
+        if k < 1:
+            raise InputError(f"k is {k}, it must be at least 1.")
+        snapshot = self._snapshot
+        place = next((at for at, known in enumerate(snapshot.passages) if known.id == passage.id), None)
+        if place is None:
+            raise UnknownName("passage", passage.id, [])
+        texts = snapshot.dense.vectors[snapshot.offsets[:-1]]  # (passages, d): a passage's first row is its text
+        cosines = texts @ texts[place]
+        order = [int(at) for at in np.argsort(-cosines, kind="stable") if at != place][:k]
+        return [(snapshot.passages[at], float(cosines[at])) for at in order]
 
     def as_retriever(
         self, k: int = 5, *, language: str | None = None, reranker: Reranker | None = None

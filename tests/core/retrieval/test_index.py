@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import InputError, UnreadableFile
+from core.errors import InputError, UnknownName, UnreadableFile
 from core.retrieval import Chunking, Fusion, HybridIndex
 from core.retrieval.dense import measure_spread
 from core.text import Document
@@ -242,3 +242,26 @@ def test_the_default_embedder_crosses_languages(documents):
     index.add([document for document in documents if document.language == "en"])
     assert index.search("退款多久能到账？")[0].passage.heading_path == ("How long",)
     assert index.search("补办银行卡要多少钱？")[0].passage.document_id == "cards-en"
+
+
+def test_neighbours_of_a_passage_are_the_nearest_texts(embedder, documents):
+    index = HybridIndex(embedder)
+    index.add(documents)
+    twin = replace(documents[0], id="twin")
+    index.add([twin])
+    vectors = embedder.encode_passages([passage.search_text for passage in index.passages])
+    for place, passage in enumerate(index.passages):
+        found = index.neighbours(passage, k=len(index))
+        assert passage not in [other for other, _ in found]
+        assert len(found) == len(index) - 1
+        expected = sorted((float(vectors[place] @ row) for at, row in enumerate(vectors) if at != place), reverse=True)
+        assert [cosine for _, cosine in found] == pytest.approx(expected, abs=1e-5)
+    first = index.passages[0]
+    nearest, cosine = index.neighbours(first, k=1)[0]
+    assert nearest.document_id == "twin" and nearest.text == first.text
+    assert cosine == pytest.approx(1, abs=1e-5)
+    index.remove(["twin"])
+    with pytest.raises(UnknownName):
+        index.neighbours(nearest)
+    with pytest.raises(InputError):
+        index.neighbours(first, k=0)
