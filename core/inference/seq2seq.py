@@ -7,7 +7,6 @@ same loop draws the tokens, so sampling, beams, constraints, stop strings and se
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from core.errors import InputError, ModelNotAvailable
 from core.inference.chat_template import AUTO, ChatTokenizer
@@ -17,13 +16,11 @@ from core.inference.forward import Forward
 from core.inference.generator import Sampling
 from core.inference.local import LocalGenerator
 from core.inference.request import Request, make_request
+from core.models.family import longest_side
 from core.models.hardware import BYTES_PER_NUMBER
 from core.models.loading import LoadedModel
 from core.prompts.chat_formats import PLAIN
 from core.prompts.messages import Prompt, RawText, as_messages
-
-_UNKNOWN_TOKENS = 512
-"""Longest text where neither configuration nor tokenizer says: what T5 was trained on; its positions are relative."""
 
 
 class Seq2SeqGenerator(LocalGenerator):
@@ -36,7 +33,7 @@ class Seq2SeqGenerator(LocalGenerator):
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
-        self._context_tokens = longest_text(loaded.model.config, loaded.tokenizer)
+        self._context_tokens = longest_side(loaded.model.config, loaded.tokenizer.model_max_length)
         self._way = EncoderDecoderForward(
             loaded.model,
             begin=_begin(loaded),
@@ -93,15 +90,6 @@ class Seq2SeqGenerator(LocalGenerator):
                 f"A continuation has {len(continuation):,} tokens; '{self.name}' can write {self._context_tokens:,}.",
                 hint="Shorten it.",
             )
-
-
-def longest_text(config: Any, tokenizer: Any) -> int:
-    """Tokens that encoder and decoder can take: their positions, else what the files say they were trained on."""
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions:
-        return int(positions)
-    told = [getattr(config, "n_positions", None) or 0, tokenizer.model_max_length]
-    return int(max((length for length in told if 0 < length < 10**6), default=_UNKNOWN_TOKENS))
 
 
 def _begin(loaded: LoadedModel) -> list[int]:

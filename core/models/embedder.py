@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import ModelNotAvailable
 from core.models.catalogue import EmbeddingRules
 from core.models.embedding_cache import EmbeddingCache
+from core.models.family import usable_positions
 from core.models.hardware import Placement
 from core.progress import ProgressCallback
 
@@ -120,7 +121,10 @@ def read_embedding_rules(folder: Path) -> EmbeddingRules:
     """
     pooling = _read_json(folder / "1_Pooling" / "config.json")
     length = _read_json(folder / "sentence_bert_config.json").get("max_seq_length")
-    limit = _read_json(folder / "config.json").get("max_position_embeddings", 512)
+    config = _read_json(folder / "config.json")
+    limit = usable_positions(
+        config.get("model_type", ""), config.get("max_position_embeddings", 512), config.get("pad_token_id", 1) or 0
+    )
     prompts = _read_json(folder / "config_sentence_transformers.json").get("prompts") or {}
     modes = [key for key, used in pooling.items() if key.startswith("pooling_mode_") and used is True]
     dense = any("Dense" in module.get("type", "") for module in _read_json(folder / "modules.json") or [])

@@ -11,6 +11,14 @@ Family = Literal["causal", "seq2seq", "embedder", "reranker", "classifier", "enc
 """The kinds of the catalogue, and two that a folder may be beside: a classifier with several outputs, and an encoder
 that does not say how its token states become one vector (it loads as an embedder with the mean)."""
 
+_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet")
+"""Families whose positions count from the padding token's id + 1, so that fewer are left for the text."""
+
+_UNTOLD_TOKENS = 512
+"""For relative positions where neither configuration nor tokenizer says a length: what T5 was trained on."""
+_NO_LIMIT = 10**6
+"""What tokenizers say when nothing was said to them is far above this."""
+
 
 def read_config(folder: Path) -> Any:
     """The transformers configuration of a model folder. Raises `ModelNotAvailable` for one that transformers lacks."""
@@ -43,3 +51,21 @@ def family_of_config(config: Any, folder: Path) -> Family:
     if "ForCausalLM" in names or "LMHead" in names:
         return "causal"
     return "embedder" if (folder / "modules.json").is_file() else "encoder"
+
+
+def usable_positions(model_type: str, positions: int, padding_id: int) -> int:
+    """How many tokens a text may have in a model with so many positions."""
+    return positions - (padding_id + 1 if model_type in _POSITIONS_AFTER_PADDING else 0)
+
+
+def longest_side(config: Any, tokenizer_limit: float) -> int:
+    """Tokens that either side of an encoder-decoder can take: its positions, else what its files were told.
+
+    Args:
+        tokenizer_limit: the tokenizer's `model_max_length`, which is huge where nobody said it.
+    """
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions:
+        return int(positions)
+    told = (getattr(config, "n_positions", None) or 0, tokenizer_limit)
+    return int(max((length for length in told if 0 < length < _NO_LIMIT), default=_UNTOLD_TOKENS))

@@ -1,4 +1,4 @@
-"""Fetching a model folder from the hub: configuration, tokenizer and safetensors, never code or pickles."""
+"""Fetching a model folder from the hub: configuration, tokenizer, safetensors and model card, never code or pickles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.errors import ModelNotAvailable
 
-_WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "LICENSE*")
+_WANTED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "LICENSE*", "README.md")
 
 
 def download(repository: str, folder: Path) -> None:

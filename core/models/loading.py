@@ -174,11 +174,14 @@ def _load(located: LocatedModel, placement: Placement, auto_class: str) -> Loade
 
 
 def _check_family(located: LocatedModel, config: Any, auto_class: str) -> None:
-    """Refuse a model whose two halves another loader needs: transformers would load one half and say nothing."""
+    """Refuse a model made for another loader where transformers would load a part of it and say nothing."""
+    if auto_class == "AutoModelForSequenceClassification":
+        return
     two_halves = bool(getattr(config, "is_encoder_decoder", False))
-    if auto_class != "AutoModelForSequenceClassification" and two_halves != (auto_class == "AutoModelForSeq2SeqLM"):
+    reads_only = auto_class == "AutoModelForCausalLM" and "ForMaskedLM" in " ".join(config.architectures or ())
+    if reads_only or two_halves != (auto_class == "AutoModelForSeq2SeqLM"):
         found = f"an encoder-decoder model ({config.model_type})" if two_halves else f"of family {config.model_type}"
-        needed = "load_seq2seq" if two_halves else "load_causal or load_encoder"
+        needed = "load_seq2seq" if two_halves else "load_encoder" if reads_only else "load_causal or load_encoder"
         raise ModelNotAvailable(f"'{located.name}' is {found}.", hint=f"It is for {needed}, not for this use.")
 
 

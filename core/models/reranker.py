@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
+from core.models.family import usable_positions
 from core.models.hardware import Placement
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ _BATCH_ROWS = 64
 _BATCH_TOKENS = 8192
 _NO_LIMIT = 10**6
 """What tokenizers say when nothing was said to them is far above this."""
-_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "mpnet")
-"""Families whose positions count from the padding token's id + 1, so that fewer are left for the text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +97,9 @@ class Reranker:
 
 def longest_pair(model: Any, tokenizer: Any) -> int:
     """Tokens that `model` can read: its positions, or its tokenizer's limit where that is lower; 512 by default."""
-    positions = getattr(model.config, "max_position_embeddings", None) or 512
-    if model.config.model_type in _POSITIONS_AFTER_PADDING:
-        positions -= model.config.pad_token_id + 1
+    config = model.config
+    positions = usable_positions(
+        config.model_type, getattr(config, "max_position_embeddings", None) or 512, config.pad_token_id or 0
+    )
     limit = tokenizer.model_max_length
     return int(min(positions, limit if limit < _NO_LIMIT else positions))

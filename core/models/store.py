@@ -71,6 +71,12 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
 
 
+def pulled_models() -> list[Manifest]:
+    """The records of all models in the cache, by name."""
+    found = [read_manifest(folder) for folder in models_dir().glob("[!.]*")] if models_dir().is_dir() else []
+    return sorted((manifest for manifest in found if manifest), key=lambda manifest: manifest.name)
+
+
 def write_manifest(folder: Path, *, name: str, source: str, origin: str) -> Manifest:
     """Hash every file of `folder` and record it."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)

@@ -8,8 +8,8 @@ from core.config import Settings
 from core.errors import InternalError, UnknownName
 from core.models import catalogue_entries, find_entry, is_available
 from core.models.catalogue import default_entries, parse_catalogue
-from core.models.describe import count_parameters
 from core.models.store import model_dir
+from core.models.weights import read_weights
 
 MINIMAL = """
 name = "x"
@@ -44,7 +44,7 @@ def test_every_entry_is_complete(entry):
 def test_the_stated_number_of_parameters_is_the_one_on_disk(entry):
     if not is_available(entry.name):
         pytest.skip(f"model '{entry.name}' is absent (trivium models pull {entry.name})")
-    assert count_parameters(model_dir(entry.name)) == entry.parameters
+    assert read_weights(model_dir(entry.name)).total == entry.parameters
 
 
 def test_the_settings_name_models_that_are_fetched_by_default():

@@ -26,6 +26,14 @@ def test_list_says_what_is_here(toy, capsys: pytest.CaptureFixture[str]):
     assert "MIT" in line
 
 
+def test_list_names_what_is_not_in_the_catalogue(toy, use_catalogue, capsys: pytest.CaptureFixture[str]):
+    run("pull", "toy")
+    use_catalogue(toy.entry().replace('name = "toy"', 'name = "other"'))
+    capsys.readouterr()
+    run("list")
+    assert "from pypi:" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("toy "))
+
+
 def test_pull_says_where_it_is_and_under_which_licence(toy, capsys: pytest.CaptureFixture[str]):
     assert run("pull", "toy", "toy") == 0
     out = capsys.readouterr().out
@@ -57,7 +65,7 @@ def test_info_of_a_folder(tiny_encoder_folder: Path, toy, capsys: pytest.Capture
     assert run("info", str(tiny_encoder_folder)) == 0
     out = capsys.readouterr().out
     assert "BertModel: 2 layers, width 16" in out
-    assert "GB in float32" in out
+    assert " MB in float32" in out
     assert "can run here  yes" in out
 
 

@@ -1,0 +1,90 @@
+"""How many numbers a model is made of, from the headers of its safetensors files: no weight is read."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelFileMismatch
+
+_TABLES = re.compile(r"embed|\bwte\b|\bwpe\b|shared\.weight|relative_attention_bias")
+"""Matrices that are looked up and not multiplied with: quantisation leaves them as they are."""
+_LONGEST_HEADER_BYTES = 100_000_000
+"""The bound of the safetensors format itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Numbers in all, and those of them in matrices of linear layers, which quantisation makes smaller."""
+
+    total: int
+    linear: int = 0
+
+    def memory_bytes(self) -> dict[str, int]:
+        """Bytes in each number format; "int8" is what linear layers in int8 and the rest in float32 take, about."""
+        sizes = {"float32": 4 * self.total, "bfloat16": 2 * self.total, "float16": 2 * self.total}
+        if self.linear:
+            sizes["int8"] = self.linear + 4 * (self.total - self.linear)
+        return sizes
+
+
+def read_weights(folder: Path) -> Weights:
+    """The floating-point numbers in the safetensors files of `folder`; shared ones are stored, and counted, once.
+
+    Raises:
+        ModelFileMismatch: a file is cut off, or is not of the format.
+    """
+    total = linear = 0
+    for path in _weight_files(folder):
+        for name, tensor in _header(path).items():
+            if name == "__metadata__" or not tensor["dtype"].startswith(("F", "BF")):  # others are no weights
+                continue
+            count = math.prod(tensor["shape"])
+            total += count
+            if len(tensor["shape"]) == 2 and min(tensor["shape"]) > 1 and not _TABLES.search(name):
+                linear += count
+    return Weights(total, linear)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files transformers reads: `model.safetensors` or the parts its index names, where there are such."""
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").is_file():
+        return [folder / "model.safetensors"]
+    if index.is_file():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError) as error:
+            raise ModelFileMismatch(f"'{index}' cannot be read.", hint="Fetch the model again.") from error
+        missing = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
+        if missing:
+            raise ModelFileMismatch(f"'{missing[0]}' is missing from '{folder}'.", hint="Fetch the model again.")
+        return [folder / name for name in names]
+    return sorted(folder.glob("*.safetensors"))
+
+
+def _header(path: Path) -> dict[str, Any]:
+    broken = ModelFileMismatch(f"'{path}' is cut off or not a safetensors file.", hint="Fetch the model again.")
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        if len(start) < 8:
+            raise broken
+        (length,) = struct.unpack("<Q", start)
+        if length > min(size - 8, _LONGEST_HEADER_BYTES):
+            raise broken
+        text = stream.read(length)
+    try:
+        header = json.loads(text)
+        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise broken from error
+    if max(ends, default=0) + 8 + length != size:
+        raise broken
+    found: dict[str, Any] = header
+    return found
