@@ -1,8 +1,8 @@
 """Log-probabilities and entropies of chosen tokens from hidden states, without ever holding all logits in float32.
 
 The output matrix of a small model is a quarter of its work and its logits most of its memory. Rows go through it in
-pieces; the backward pass takes the logits that were kept, in the model's number format, or computes them again where
-they would not fit `keep_bytes`.
+pieces; the backward pass takes the probabilities that were kept, in the model's number format, or computes them again
+where they would not fit `keep_bytes`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-_PIECE_NUMBERS = 2**24
-"""Logits of a piece: 64 MiB in float32."""
+_PIECE_NUMBERS = 2**22
+"""Logits of a piece: 16 MiB in float32, of which several copies should fit the processor's cache."""
 KEEP_BYTES = 2**29
 
 
@@ -59,54 +59,62 @@ def _function() -> Any:
             temperature: float,
             keep_bytes: int,
         ) -> tuple[torch.Tensor, torch.Tensor]:
-            rows = max(1, _PIECE_NUMBERS // weight.shape[0])
+            count, words = len(hidden), weight.shape[0]
+            rows = max(1, _PIECE_NUMBERS // words)
             wanted = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-            keep = wanted and len(hidden) * weight.shape[0] * hidden.element_size() <= keep_bytes
-            logprobs = hidden.new_empty(len(hidden), dtype=torch.float32)
-            entropies, norms = torch.empty_like(logprobs), torch.empty_like(logprobs)
-            kept = []
-            for start in range(0, len(hidden), rows):
+            keep = wanted and count * words * hidden.element_size() <= keep_bytes
+            kept = hidden.new_empty(count, words) if keep else None
+            logprobs, entropies = (hidden.new_empty(count, dtype=torch.float32) for _ in range(2))
+            for start in range(0, count, rows):
                 piece = slice(start, start + rows)
-                raw = _logits(hidden[piece], weight, bias)
-                logits = raw.float() / temperature
-                norm = logits.logsumexp(dim=-1)
-                norms[piece] = norm
-                logprobs[piece] = logits.gather(-1, tokens[piece, None]).squeeze(-1) - norm
-                entropies[piece] = norm - (logits.sub(norm[:, None]).exp_().mul_(logits)).sum(dim=-1)
-                if keep:
-                    kept.append(raw)
-            ctx.save_for_backward(hidden, weight, bias, tokens, norms, entropies, *kept)
+                logits = _logits(hidden[piece], weight, bias, temperature)
+                chosen = logits.gather(-1, tokens[piece, None]).squeeze(-1)
+                highest = logits.amax(dim=-1, keepdim=True)
+                weights = logits.sub(highest).exp_()
+                total = weights.sum(dim=-1)
+                norm = total.log() + highest.squeeze(-1)
+                logprobs[piece] = chosen - norm
+                entropies[piece] = norm - torch.linalg.vecdot(weights, logits) / total
+                if kept is not None:
+                    torch.div(weights, total[:, None], out=weights)
+                    kept[piece] = weights
+            ctx.save_for_backward(hidden, weight, bias, tokens, entropies, kept)
             ctx.temperature, ctx.rows = temperature, rows
             return logprobs, entropies
 
         @staticmethod
         def backward(ctx: Any, grad_logprobs: torch.Tensor, grad_entropies: torch.Tensor) -> tuple[Any, ...]:
-            hidden, weight, bias, tokens, norms, entropies, *kept = ctx.saved_tensors
+            hidden, weight, bias, tokens, entropies, kept = ctx.saved_tensors
+            rows = ctx.rows if kept is None else len(hidden)
             grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-            grad_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+            grad_weight: torch.Tensor | None = None
             with_entropy = bool(grad_entropies.any())
-            for number, start in enumerate(range(0, len(hidden), ctx.rows)):
-                piece = slice(start, start + ctx.rows)
-                raw = kept[number] if kept else _logits(hidden[piece], weight, bias)
-                log_p = (raw.float() / ctx.temperature).sub_(norms[piece, None])
-                p = log_p.exp()
+            for start in range(0, len(hidden), rows):
+                piece = slice(start, start + rows)
+                p = kept if kept is not None else _logits(hidden[piece], weight, bias, ctx.temperature).softmax(dim=-1)
                 # d logprob / d logits = onehot - p;  d entropy / d logits = -p (log p + entropy)
-                scale = -grad_logprobs[piece, None]
+                scale = (-grad_logprobs[piece, None] / ctx.temperature).to(p.dtype)
                 if with_entropy:
-                    scale = scale - grad_entropies[piece, None] * (log_p + entropies[piece, None])
-                grad = p.mul_(scale)
-                grad[torch.arange(len(grad), device=grad.device), tokens[piece]] += grad_logprobs[piece]
-                grad = grad.div_(ctx.temperature).to(hidden.dtype)
+                    log_p = p.float().clamp_min(torch.finfo(torch.float32).tiny).log_()
+                    spread = grad_entropies[piece, None] * (log_p + entropies[piece, None]) / ctx.temperature
+                    scale = scale - spread.to(p.dtype)
+                grad = (p * scale).to(hidden.dtype)
+                places = torch.arange(len(grad), device=grad.device), tokens[piece]
+                grad[places] += (grad_logprobs[piece] / ctx.temperature).to(grad.dtype)
                 if grad_hidden is not None:
                     grad_hidden[piece] = grad @ weight
-                if grad_weight is not None:
-                    grad_weight += grad.T @ hidden[piece]
+                if ctx.needs_input_grad[1]:
+                    part = grad.T @ hidden[piece]
+                    grad_weight = part if grad_weight is None else grad_weight.float().add_(part)
             grad_w = None if grad_weight is None else grad_weight.to(weight.dtype)
             return grad_hidden, grad_w, None, None, None, None
 
     return ChosenLogprobs
 
 
-def _logits(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    logits = hidden @ weight.T
-    return logits if bias is None else logits + bias
+def _logits(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, temperature: float) -> torch.Tensor:
+    """``(n, V)`` float32."""
+    logits = (hidden @ weight.T).float()
+    if bias is not None:
+        logits += bias
+    return logits if temperature == 1 else logits.div_(temperature)
