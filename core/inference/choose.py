@@ -1,4 +1,4 @@
-"""Choosing among several texts for one prompt: best of n, minimum Bayes risk, self-consistency.
+"""Choosing among several texts for one prompt: best of n, minimum Bayes risk, reward with agreement, self-consistency.
 
 With `Generator` and `Metric` only, so that any model and any measure will do.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from core.errors import InputError
 from core.inference.generator import Generator, Sampling
-from core.metrics.metric import NO_CONTEXT, Context, Metric, Score, f_measure
+from core.metrics.metric import NO_CONTEXT, Context, Metric, Part, Score, f_measure
 from core.prompts.messages import Prompt
 
 VARIED = Sampling(temperature=0.8, top_p=0.95)
@@ -123,6 +123,37 @@ def minimum_bayes_risk(candidates: Sequence[str], utility: Metric | None = None)
         total = sum(value * weights[reference] for value, reference in zip(values, distinct, strict=True))
         means[text] = Score(total / len(candidates), reason=f"mean {utility.name} with all {len(candidates)}")
     return _best(candidates, [means[text] for text in candidates])
+
+
+def choose_rewarded(
+    candidates: Sequence[str],
+    reward: Metric,
+    context: Context = NO_CONTEXT,
+    *,
+    agreement: float,
+    utility: Metric | None = None,
+) -> Choice:
+    """The candidate with the highest sum of its reward and `agreement` times its mean utility with all candidates.
+
+    The reward looks at each text by itself, the utility at what the texts say together (`minimum_bayes_risk`); their
+    errors differ. Parts of each score: `reward`, `agreement`.
+
+    Args:
+        agreement: weight of the mean utility beside the reward; to be chosen on held-out questions.
+    """
+    agreeing = minimum_bayes_risk(candidates, utility).scores
+    rewarded = choose_best(candidates, reward, context).scores
+    return _best(
+        candidates,
+        [
+            Score(
+                own.value + agreement * common.value,
+                (Part("reward", own.value, own.reason), Part("agreement", common.value, common.reason)),
+                f"{own.value:.3f} {reward.name} + {agreement:g}*{common.value:.3f} agreement",
+            )
+            for own, common in zip(rewarded, agreeing, strict=True)
+        ],
+    )
 
 
 def aggregated_chrf(candidates: Sequence[str], references: Sequence[str]) -> list[Score]:

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.inference import Completion, Sampling
-from core.inference.choose import aggregated_chrf, best_of_n, choose_best, minimum_bayes_risk, self_consistency
+from core.inference.choose import (
+    aggregated_chrf,
+    best_of_n,
+    choose_best,
+    choose_rewarded,
+    minimum_bayes_risk,
+    self_consistency,
+)
 from core.inference.generator import GREEDY
 from core.inference.local import LocalGenerator
 from core.metrics import ChrF, Context, RougeL, Score
@@ -120,3 +127,15 @@ def test_self_consistency_counts_answers():
     assert (vote.answer, vote.share, vote.votes) == ("5", 0.5, (("5", 3), ("7", 2)))
     assert self_consistency(["a", "b"], lambda text: None).answer is None
     assert self_consistency(["b", "a"], lambda text: text).answer == "b"
+
+
+def test_reward_and_agreement_are_added_up():
+    """The shortest text is rewarded; the texts that say the same agree."""
+    texts = ["three days", "three days", "no"]
+    by_reward = choose_rewarded(texts, Shortest(), agreement=0.0, utility=RougeL())
+    assert (by_reward.text, by_reward.score.value) == ("no", -2.0)
+    both = choose_rewarded(texts, Shortest(), agreement=100.0, utility=RougeL())
+    assert both.index == 0
+    assert both.score.part("reward").value == -10.0
+    assert both.score.part("agreement").value == pytest.approx(2 / 3)
+    assert both.score.value == pytest.approx(-10.0 + 100 * 2 / 3)
