@@ -100,7 +100,7 @@ def linear_layers(model: Any, targets: str) -> str:
     chosen = set()
     for path, module in model.named_modules():
         numbered = re.fullmatch(r"(?:.*\.)?\d+\.(\D+)", path)
-        if numbered and type(module).__name__ in ("Linear", "Conv1D"):
+        if numbered and type(module).__name__ in ("Linear", "Conv1D", "Int8Linear"):
             inside = any(word in numbered[1].lower().rpartition(".")[0] for word in _ATTENTION)
             if targets == "all" or inside == (targets == "attention"):
                 chosen.add(re.escape(numbered[1]))

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError, ModelFileMismatch, UnknownName
 from core.models.adapter_config import read_lora_config, unsupported
@@ -26,6 +26,9 @@ from core.models.adapters import (
     save_adapter,
 )
 from core.models.loading import LoadedModel
+
+if TYPE_CHECKING:
+    import torch
 
 
 class AdapterSet:
@@ -101,13 +104,21 @@ class AdapterSet:
             trainable: as for `attach`.
 
         Raises:
-            InputError: the name is taken or cannot be used, or no layer of the model is called so.
+            InputError: the name is taken or cannot be used, no layer of the model is called so, or it is to be trained
+                on a quantised model.
         """
         if name in self._names or not is_adapter_name(name):
             reason = "is taken" if name in self._names else "needs letters, digits, '-' and '_' only"
             raise InputError(f"The adapter name '{name}' {reason}.", hint="Give another name.")
+        if trainable and self.loaded.quantised is not None:
+            raise InputError(
+                f"'{self.loaded.name}' is loaded in {self.loaded.quantised.kind} and cannot be trained.",
+                hint="Load it without quantisation to train.",
+            )
         if odd := unsupported(config.to_dict()):
             raise InputError(f"The adapter '{name}' asks for {', '.join(odd)}.", hint="Use plain LoRA or DoRA.")
+        import torch
+
         with self._lock:
             model = self.loaded.model
             training = model.training
@@ -122,7 +133,9 @@ class AdapterSet:
             for parameter in self.parameters(name):
                 parameter.requires_grad_(trainable)
             if trainable:
-                self._in_float32(_peft_name(name))
+                self._convert(_peft_name(name), torch.float32)
+            elif self.loaded.quantised is not None:  # peft has no number format to take over from whole numbers
+                self._convert(_peft_name(name), self.loaded.placement.torch_dtype)
             model.train(training)
             self._switch(self._active)
         return name
@@ -189,11 +202,11 @@ class AdapterSet:
             self._tuner.inject_adapter(model, peft_name)
         self._layers = _adapter_layers(model)
 
-    def _in_float32(self, peft_name: str) -> None:
-        """Small steps vanish in bfloat16; peft's LoRA layers convert what goes in and out, trained heads do not."""
+    def _convert(self, peft_name: str, dtype: torch.dtype) -> None:
+        """LoRA's weights alone: its layers convert what goes in and out, trained heads do not."""
         for key, parameter in self.loaded.model.named_parameters():
             if f".{peft_name}." in key and ".lora_" in key:
-                parameter.data = parameter.data.float()
+                parameter.data = parameter.data.to(dtype)
 
     def _fill(self, name: str, weights: dict[str, Any]) -> str:
         """Why `weights` are not those of the adapter's layers; empty if they are, and then the layers have them."""

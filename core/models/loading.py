@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from core.models.embedder import Embedder, read_embedding_rules
 from core.models.embedding_cache import EmbeddingCache
 from core.models.hardware import Placement, choose_placement
 from core.models.locate import LocatedModel, locate
+from core.models.quantise import Quantised, check_quantisation, quantise
 from core.models.reranker import Reranker, longest_pair
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -38,6 +39,7 @@ class LoadedModel:
     placement: Placement
     folder: Path
     fingerprint: str
+    quantised: Quantised | None = None
 
 
 def load_embedder(name: str | None = None) -> Embedder:
@@ -58,16 +60,28 @@ def load_encoder(name: str | None = None, *, placement: Placement | None = None)
         return _load(located, placement, "AutoModel")
 
 
-def load_causal(name: str | None = None, *, placement: Placement | None = None) -> LoadedModel:
+def load_causal(
+    name: str | None = None, *, placement: Placement | None = None, quantisation: str | None = None
+) -> LoadedModel:
     """The causal language model `name` (default: the setting `generator`), fresh at each call.
+
+    Args:
+        quantisation: "int8" or "int4" for weights in so many bits, for inference only; what became of the model stands
+            in `quantised`. The setting of this name is `load_generator`'s.
 
     Raises:
         UnknownName, ModelNotAvailable, ModelFileMismatch: see `locate`.
+        InputError, ModelNotAvailable: the quantisation is unknown, or the device has none such.
     """
-    located = locate(name or settings().generator, "causal")
     placement = placement or choose_placement()
+    if quantisation:
+        check_quantisation(quantisation, placement.device)
+    located = locate(name or settings().generator, "causal")
     with _ONE_AT_A_TIME:
-        return _load(located, placement, "AutoModelForCausalLM")
+        loaded = _load(located, placement, "AutoModelForCausalLM")
+    if not quantisation:
+        return loaded
+    return replace(loaded, quantised=quantise(loaded.model, quantisation, placement.device))
 
 
 def load_seq2seq(name: str, *, placement: Placement | None = None) -> LoadedModel:
