@@ -1,13 +1,17 @@
 """A summary told point by point: in a model's words where its evidence bears them out, else in the template's.
 
-Every point has a template sentence made of facts. The model may only say the same in other words; what it says is
-measured against the template, and the template stands where it is refused. Each point says whose words it is in.
+Every point has a template made of facts. The model may only say the same in other words; what it says is measured
+against the template, and the template stands where it is refused. Each point says whose words it is in.
+
+Groundedness reads words and not who does what, so more is asked of a wording: it has every word that the point `keeps`,
+in the template's order, and its names and numbers come in the template's order, written as there. "For" and "against",
+"lowest" and "highest", this year's figure and last year's cannot change places then.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -15,9 +19,11 @@ from core.inference.generator import Generator, Sampling
 from core.inference.phrase import Attempt, phrase
 from core.metrics.groundedness import Groundedness
 from core.metrics.metric import NO_CONTEXT, Context, Contexts, Need, Part, Score, matched_contexts
+from core.metrics.names import find_names
 from core.progress import ProgressCallback
 from core.prompts.messages import Message, Prompt
 from core.text.language import Language
+from core.text.sentences import split_sentences
 
 Guard = Callable[[str, str], str]
 """What speaks against a sentence, given its evidence; "" where nothing does."""
@@ -27,10 +33,11 @@ _TASK: dict[Language, str] = {
     "advice, no opinion, no cause.\n\n{template}",
     "zh": "用一两句通顺的话复述下面的内容。数字、单位和名称照抄，不增加任何内容，不写建议、评价或原因。\n\n{template}",
 }
-_OTHER_NUMBER: dict[Language, str] = {
-    "en": "the number {} is not written so in the facts",
-    "zh": "事实中没有写作「{}」的数字",
+_OUT_OF_PLACE: dict[Language, str] = {
+    "en": "“{}” is not in the facts, is written otherwise there, or comes in another order",
+    "zh": "「{}」不在事实中、写法不同或顺序不同",
 }
+_LEFT_OUT: dict[Language, str] = {"en": "left out or out of order: “{}”", "zh": "遗漏或顺序不同：「{}」"}
 _NOTE: dict[Language, str] = {
     "en": "Worded by {} from the facts of this report. A text with a sentence that its facts do not support is "
     "refused, and the template's stands. It adds nothing to the report.",
@@ -48,10 +55,16 @@ _MAX_TOKENS = 160
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Something to tell. A `fixed` one, such as a warning, is never reworded."""
+    """Something to tell.
+
+    Attributes:
+        keeps: parts of the template that every wording must have, in this order, whatever their case.
+        fixed: never reworded, as a warning should be.
+    """
 
     name: str
     template: str
+    keeps: tuple[str, ...] = ()
     fixed: bool = False
 
 
@@ -109,14 +122,15 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """Groundedness, with sentences refused besides that a guard objects to.
+    """Groundedness, with texts refused besides that leave out or reorder, or that a guard objects to.
 
-    Numbers must moreover be written as the evidence writes them, with their minus signs, which groundedness does not
-    read.
+    Attributes:
+        keeps: what a text must have, by its evidence.
     """
 
-    guards: Sequence[Guard]
+    guards: Sequence[Guard] = ()
     language: Language = "en"
+    keeps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     name: str = "guarded groundedness"
     needs: frozenset[Need] = field(default=frozenset({"evidence"}))
 
@@ -129,27 +143,52 @@ class Guarded:
         ]
 
     def _guarded(self, text: str, score: Score, evidence: str) -> Score:
-        parts = tuple(self._part(part, text, evidence) for part in score.parts)
-        return Score(sum(part.value for part in parts) / len(parts) if parts else 0.0, parts, score.reason)
+        parts = [self._part(part, text, evidence) for part in score.parts]
+        found = ((out_of_place(text, evidence), _OUT_OF_PLACE), (self._left_out(text, evidence), _LEFT_OUT))
+        parts += [Part("whole", 0.0, said[self.language].format(words)) for words, said in found if words and parts]
+        return Score(sum(part.value for part in parts) / len(parts) if parts else 0.0, tuple(parts), score.reason)
 
     def _part(self, part: Part, text: str, evidence: str) -> Part:
         sentence = part.span.of(text) if part.span else text
         objections = [objection for guard in self.guards if (objection := guard(sentence, evidence))]
-        objections += [
-            _OTHER_NUMBER[self.language].format(number) for number in sorted(other_numbers(sentence, evidence))
-        ]
         if not objections:
             return part
         return Part(part.name, 0.0, "; ".join([*filter(None, [part.reason]), *objections]), part.span)
 
-
-def other_numbers(sentence: str, evidence: str) -> set[str]:
-    """Numbers of a sentence that the evidence does not write the same way, sign included."""
-    return set(_written(sentence)) - set(_written(evidence))
+    def _left_out(self, text: str, evidence: str) -> str:
+        return left_out(text, self.keeps.get(evidence, ()))
 
 
-def _written(text: str) -> list[str]:
-    return [re.sub("[−–]", "-", number) for number in _NUMBER.findall(text)]
+def out_of_place(text: str, evidence: str) -> str:
+    """The first number or name of a text that does not follow the one before it in the evidence; "" for none.
+
+    Words that the evidence does not have as names are left to groundedness.
+    """
+    known = _anchors(evidence)
+    rest = iter(known)
+    said = (anchor for anchor in _anchors(text) if anchor in known or _NUMBER.fullmatch(anchor))
+    return next((anchor for anchor in said if not any(anchor == other for other in rest)), "")
+
+
+def left_out(text: str, keeps: Sequence[str]) -> str:
+    """The first of `keeps` that does not stand after the one before it; "" for none."""
+    folded, place = text.casefold(), 0
+    for kept in keeps:
+        place = folded.find(kept.casefold(), place)
+        if place < 0:
+            return kept
+        place += len(kept)
+    return ""
+
+
+def _anchors(text: str) -> list[str]:
+    """Names and numbers in the order of the text; a number with its minus sign, which groundedness does not read."""
+    found = [(match.start(), re.sub("[−–]", "-", match.group())) for match in _NUMBER.finditer(text)]
+    for sentence in split_sentences(text):
+        for name in find_names(sentence.of(text)):
+            if not any(character.isdigit() for character in name.words[0]):
+                found += [(sentence.start + name.span.start, word) for word in name.words]
+    return [anchor for _, anchor in sorted(found)]
 
 
 def tell(
@@ -171,8 +210,9 @@ def tell(
         generator,
         [summary_prompt(point.template, language) for point in asked],
         [Context(evidence=(point.template,)) for point in asked],
-        metric=Guarded(guards, language),
+        metric=Guarded(guards, language, {point.template: point.keeps for point in asked}),
         rounds=1,
+        samples=1,
         sampling=Sampling(max_tokens=_MAX_TOKENS),
         progress=progress,
     )

@@ -29,11 +29,11 @@ _ADVICE = re.compile(
 
 def narrative_points(report: RiskReport, language: Language) -> list[Point]:
     """What there is to tell, each as a template sentence."""
-    points = [Point("score", _score(report, language), fixed=report.score.value is None)]
+    points = [_score(report, language)]
     if report.score.terms:
-        points.append(Point("drivers", _drivers(report, language)))
+        points.append(_drivers(report, language))
     points += [
-        Point(f"figure_{line}", _figure(newest, before, language))
+        _figure(newest, before, language)
         for line in KEY_LINES
         if (newest := report.filing.fact(line)) is not None and not newest.is_suspect
         for before in [_year_before(report, newest)]
@@ -42,7 +42,7 @@ def narrative_points(report: RiskReport, language: Language) -> list[Point]:
         severity = word("severity_value", language, event.severity, severity_name(event.severity, language))
         quote = " ".join(evidence.quote for evidence in event.evidence)
         told = word("tell_event", language, word("item", language, event.item), event.names[language], severity, quote)
-        points.append(Point(f"event_{number}", told))
+        points.append(Point(f"event_{number}", told, (event.names[language], severity)))
     if report.filing.unknowns:
         points.append(Point("unknown", word("tell_unknown", language, len(report.filing.unknowns)), fixed=True))
     return points
@@ -60,34 +60,33 @@ def tell_report(
     return tell(generator, narrative_points(report, language), language, guards=(no_advice,), progress=progress)
 
 
-def _score(report: RiskReport, language: Language) -> str:
+def _score(report: RiskReport, language: Language) -> Point:
     score = report.score
     if score.value is None or score.period is None:
         reasons = "; ".join(message.text(language) for message in score.reasons)
-        return word("tell_no_score", language, reasons)
-    zone = word(f"zone_{score.zone}", language)
-    return word("tell_score", language, score.period.describe(language), f"{score.value:.2f}", zone)
+        return Point("score", word("tell_no_score", language, reasons), fixed=True)
+    zone, value = word(f"zone_{score.zone}", language), f"{score.value:.2f}"
+    told = word("tell_score", language, score.period.describe(language), value, zone)
+    return Point("score", told, (value, zone))
 
 
-def _drivers(report: RiskReport, language: Language) -> str:
+def _drivers(report: RiskReport, language: Language) -> Point:
     terms = sorted(report.score.terms, key=lambda term: term.points)
-    low, high = terms[0], terms[-1]
-    return word(
-        "tell_drivers",
-        language,
-        word(low.symbol, language),
-        f"{low.points:+.3f}".replace("+", ""),
-        word(high.symbol, language),
-        f"{high.points:+.3f}".replace("+", ""),
-    )
+    said = []
+    for term in (terms[0], terms[-1]):
+        said += [word(term.symbol, language), f"{term.points:.3f}"]
+    lowest, highest = word("lowest", language), word("highest", language)
+    keeps = (lowest, *said[:2], highest, *said[2:])
+    return Point("drivers", word("tell_drivers", language, *said), keeps)
 
 
-def _figure(newest: Fact, before: Fact | None, language: Language) -> str:
+def _figure(newest: Fact, before: Fact | None, language: Language) -> Point:
     name = line_title(newest.concept, language)
     first = (name, amount(newest.value), newest.unit, newest.period.describe(language))
     if before is None:
-        return word("tell_figure", language, *first)
-    return word("tell_figures", language, *first, amount(before.value), before.period.describe(language))
+        return Point(f"figure_{newest.concept}", word("tell_figure", language, *first), first)
+    second = (amount(before.value), before.period.describe(language))
+    return Point(f"figure_{newest.concept}", word("tell_figures", language, *first, *second), (*first, *second))
 
 
 def _year_before(report: RiskReport, newest: Fact) -> Fact | None:

@@ -30,6 +30,8 @@ _ADVICE = re.compile(
     re.IGNORECASE,
 )
 
+_AGAINST = re.compile(r"\bagainst\b|\bcontradict\w*|\bopposes?\b|不支持|反对|不符", re.IGNORECASE)
+
 
 def narrative_points(doctor: Diagnostician, diagnosis: Diagnosis, language: Language) -> list[Point]:
     """What there is to tell, each as a template; warnings are fixed."""
@@ -38,14 +40,14 @@ def narrative_points(doctor: Diagnostician, diagnosis: Diagnosis, language: Lang
     points = []
     for key, terms in (("present", case.present), ("absent", case.absent)):
         if terms:
-            named = _listed([say.names.term(term) for term in terms[:_MOST_SIGNS]], language)
+            signs = [say.names.term(term) for term in terms[:_MOST_SIGNS]]
             more = say.text("tell_more", len(terms) - _MOST_SIGNS) if len(terms) > _MOST_SIGNS else ""
-            points.append(Point(key, say.text(f"tell_{key}", named + more)))
+            points.append(Point(key, say.text(f"tell_{key}", _listed(signs, language) + more), tuple(signs)))
     problem = warning(say, diagnosis)
     if problem:
         points.append(Point("warning", problem, fixed=True))
     candidates = diagnosis.differential.candidates[:MOST_CANDIDATES]
-    points += [Point(f"candidate_{c.rank}_{c.disease}", _candidate(say, c, language)) for c in candidates]
+    points += [_candidate(say, candidate, language) for candidate in candidates]
     points.append(Point("limits", say.text("tell_limits"), fixed=True))
     return points
 
@@ -64,12 +66,16 @@ def tell_diagnosis(
         given = [match.group() for match in _ADVICE.finditer(sentence) if match.group().lower() not in evidence.lower()]
         return say.text("refused_advice", given[0]) if given else ""
 
+    def same_side(sentence: str, evidence: str) -> str:
+        given = [match.group() for match in _AGAINST.finditer(sentence) if not _AGAINST.search(evidence)]
+        return say.text("refused_side", given[0]) if given else ""
+
     def nothing_named(sentence: str, evidence: str) -> str:
         other = other_terms(doctor, sentence, evidence, language)
         return say.text("refused_term", ", ".join(other)) if other else ""
 
     points = narrative_points(doctor, diagnosis, language)
-    return tell(generator, points, language, guards=(no_advice, nothing_named), progress=progress)
+    return tell(generator, points, language, guards=(no_advice, same_side, nothing_named), progress=progress)
 
 
 def other_terms(doctor: Diagnostician, sentence: str, evidence: str, language: Language) -> list[str]:
@@ -96,12 +102,16 @@ def _diseases(doctor: Diagnostician, language: Language) -> TermDictionary:
     return dictionary
 
 
-def _candidate(say: Wording, candidate: Candidate, language: Language) -> str:
-    told = say.text("tell_candidate", candidate.rank, say.names.disease(candidate.disease), say.support(candidate))
+def _candidate(say: Wording, candidate: Candidate, language: Language) -> Point:
+    name = say.names.disease(candidate.disease)
+    told = say.text("tell_candidate", candidate.rank, name, say.support(candidate))
+    keeps = [str(candidate.rank), name, say.support(candidate)]
     for key, parts in (("for", candidate.speaking_for), ("against", candidate.speaking_against)):
         if parts:
-            told += say.text(f"tell_{key}", _listed(_subjects(say, parts), language))
-    return told
+            subjects = _subjects(say, parts)
+            told += say.text(f"tell_{key}", _listed(subjects, language))
+            keeps += [say.text(f"keep_{key}"), *subjects]
+    return Point(f"candidate_{candidate.rank}_{candidate.disease}", told, tuple(keeps))
 
 
 def _subjects(say: Wording, parts: list[Contribution]) -> list[str]:
