@@ -107,8 +107,14 @@ class Optimiser:
                 for name, parameter in self._parameters.items():
                     if self._masters[name] is not parameter:
                         parameter.copy_(self._masters[name])
-        self._adam.zero_grad(set_to_none=True)
+        self.forget()
         return norm
+
+    def forget(self) -> None:
+        """Drop the gradients there are."""
+        for name, parameter in self._parameters.items():
+            parameter.grad = None
+            self._masters[name].grad = None
 
     def state(self) -> dict[str, torch.Tensor]:
         """Masters and moments by name, for a checkpoint."""

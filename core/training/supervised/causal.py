@@ -1,0 +1,46 @@
+"""The next token, where there is a label: instruction tuning on responses, and continued pretraining on text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.training.data.packing import UNTRAINED
+from core.training.supervised.learner import Batch, Tally
+from core.training.token_logprobs import chosen_logprobs
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class CausalObjective:
+    """Negative log-probability of each labelled token given those before it.
+
+    Logits are computed at labelled places only; prompts and padding cost no output matrix.
+    """
+
+    name: str = "causal"
+
+    def targets(self, batch: Batch) -> int:
+        return int((batch["labels"][:, 1:] != UNTRAINED).sum())
+
+    def tally(self, model: Any, batch: Batch) -> Tally:
+        import torch
+
+        labels = batch["labels"][:, 1:]
+        places = torch.nonzero(labels != UNTRAINED, as_tuple=True)
+        hidden = hidden_states(model, batch)[:, :-1][places]  # (N, H)
+        chosen = labels[places]
+        head = model.get_output_embeddings()
+        logprobs, entropies = chosen_logprobs(hidden, head.weight, chosen, bias=getattr(head, "bias", None))
+        return Tally(-logprobs.sum(), len(chosen), {"entropy": float(entropies.detach().sum())})
+
+
+def hidden_states(model: Any, batch: Batch) -> torch.Tensor:
+    """``(B, T, H)``: the last layer's states of a decoder or encoder."""
+    inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "position_ids") if key in batch}
+    decodes = model.get_output_embeddings() is not None
+    output = model.base_model(**inputs, **({"use_cache": False} if decodes else {}))
+    states: torch.Tensor = output.last_hidden_state
+    return states
