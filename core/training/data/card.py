@@ -12,7 +12,7 @@ from typing import Any
 from core.text import escape_markdown
 from core.training.data.cleaning import Step, record_language
 from core.training.data.importing import Source
-from core.training.data.records import SPLITS, Chat, Record, SpanLabelled
+from core.training.data.records import Chat, Record, SpanLabelled
 
 CARD_VERSION = 1
 
@@ -64,7 +64,7 @@ def make_card(
         "steps": [{**asdict(step), "found": dict(step.found)} for step in steps],
         "splits": {name: _describe(records) for name, records in splits.items()},
         "config": dict(config),
-        "notes": [*notes, *_warnings(splits)],
+        "notes": [*notes, *_warnings(splits, config)],
     }
     return Card(content)
 
@@ -105,8 +105,12 @@ def _histogram(sizes: Sequence[int]) -> dict[str, int]:
     return {f"{2 ** (bits - 1)}-{2**bits - 1}": exponents[bits] for bits in sorted(exponents)}
 
 
-def _warnings(splits: Mapping[str, Sequence[Record]]) -> list[str]:
-    notes = [f"The {name} split is empty." for name in SPLITS if not splits[name]]
+def _warnings(splits: Mapping[str, Sequence[Record]], config: Mapping[str, Any]) -> list[str]:
+    notes = [
+        f"The {name} split is empty; --stratify gives it its exact share."
+        for name in ("validation", "test")
+        if not splits[name] and config[name]
+    ]
     labels = {name: label_counts(records) for name, records in splits.items()}
     for name in ("validation", "test"):
         if not splits[name]:

@@ -26,11 +26,14 @@ _SPLIT_KEYS |= {"dev": "validation", "develop": "validation", "test": "test"}
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that could not be used: where it is ("line 12") and why."""
+    """A row that could not be used: where it is ("line 12") and why, in printable characters."""
 
     source: str
     place: str
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", printable(self.reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,12 @@ class Row:
     place: str
     values: dict[str, Any]
     split: str | None = None
+
+
+def printable(text: str, characters: int = 200) -> str:
+    """`text` from a file as it may stand in a terminal: nothing that moves the cursor, and not without end."""
+    shown = "".join(character if character.isprintable() else "�" for character in text[: characters + 1])
+    return shown if len(shown) <= characters else f"{shown[:characters]}…"
 
 
 def known_split(name: str) -> str | None:

@@ -38,6 +38,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "group": ("group", "group_id"),
     "difficulty": ("difficulty",),
     "split": ("split",),
+    "system": ("system",),
+    "history": ("history",),
 }
 OUR_FIELDS = tuple(_NAMES)
 """What `--field` can name."""
@@ -49,20 +51,36 @@ FORMS = ("preference", "chat", "spans", "pairs", "prompt-response", "labelled", 
 
 def canonical(values: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
     """The row's values under our names; `renamed` gives the file's name for one of ours. Others are left out."""
-    lowered = {str(name).strip().lower(): value for name, value in values.items()}
-    found: dict[str, Any] = {}
-    for name, known in _NAMES.items():
-        wanted = (renamed[name].strip().lower(),) if name in renamed else known
-        for candidate in wanted:
-            if lowered.get(candidate) is not None:
-                found[name] = lowered[candidate]
-                break
+    lowered = {_plain_name(name): value for name, value in values.items()}
+    found = {ours: lowered[theirs] for ours, theirs in _matched(lowered, renamed).items()}
     if "input" in lowered and "instruction" in lowered and "prompt" not in renamed:
         found["prompt"] = "\n\n".join(str(part) for part in (lowered["instruction"], lowered["input"]) if part)
-    for name in ("system", "history"):
-        if lowered.get(name):
-            found[name] = lowered[name]
     return found
+
+
+def _plain_name(name: object) -> str:
+    return str(name).strip().lower()
+
+
+def _matched(lowered: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, str]:
+    """For each of our names that the row has a value for, the row's own name."""
+    matched: dict[str, str] = {}
+    for ours, known in _NAMES.items():
+        wanted = (_plain_name(renamed[ours]),) if ours in renamed else known
+        theirs = next((name for name in wanted if lowered.get(name) is not None), None)
+        if theirs is not None:
+            matched[ours] = theirs
+    return matched
+
+
+def unused_fields(values: Mapping[str, Any], form: str, renamed: Mapping[str, str]) -> list[str]:
+    """The row's fields that a record of `form` takes nothing from."""
+    matched = _matched({_plain_name(name): value for name, value in values.items()}, renamed)
+    taken = {theirs for ours, theirs in matched.items() if ours in {*_NEEDED[form], *_TAKEN[form], *_ALWAYS_TAKEN}}
+    if "prompt" in (*_NEEDED[form], *_TAKEN[form]):
+        taken |= {"instruction", "input"}
+    empty = {name for name, value in values.items() if value in (None, "", [])}
+    return [str(name) for name in values if _plain_name(name) not in taken and name not in empty]
 
 
 def detect_form(rows: Sequence[Mapping[str, Any]]) -> str | None:
@@ -211,6 +229,17 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "labelled": ("text", "label"),
     "plain": ("text",),
 }
+_TAKEN: Mapping[str, tuple[str, ...]] = {
+    "preference": ("prompt", "system"),
+    "chat": ("system",),
+    "spans": ("label",),
+    "pairs": ("label",),
+    "prompt-response": ("system", "history"),
+    "labelled": (),
+    "plain": (),
+}
+"""What a form takes where it is there."""
+_ALWAYS_TAKEN = ("group", "difficulty", "split")
 _BUILDERS: Mapping[str, Callable[[Mapping[str, Any], dict[str, Any]], Record]] = {
     "preference": _preference,
     "chat": _chat,

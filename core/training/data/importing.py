@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.data import dataset, datasets
 from core.errors import InputError, UnknownName, UnreadableFile
+from core.progress import ProgressCallback
 from core.training.data.containers import (
     BadRow,
     Container,
@@ -18,7 +19,7 @@ from core.training.data.containers import (
     read_text,
     rows_of,
 )
-from core.training.data.forms import FORMS, canonical, detect_form, record_of
+from core.training.data.forms import FORMS, canonical, detect_form, record_of, unused_fields
 from core.training.data.named import Part, parts_of
 from core.training.data.records import Record
 from core.training.data.tagged import read_tagged
@@ -44,6 +45,7 @@ class Source:
     Attributes:
         container: the outer form; `form`: what a row says.
         rows: rows found; `bad`: how many of them could not be used.
+        unused: fields of the rows that nothing was taken from.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Source:
     split: str | None
     rows: int
     bad: int
+    unused: tuple[str, ...]
     licence: str
     home: str
 
@@ -77,6 +80,7 @@ def import_sources(
     form: str | None = None,
     fields: Mapping[str, str] | None = None,
     strict: bool = False,
+    progress: Callable[[str], ProgressCallback] | None = None,
 ) -> Imported:
     """Read every source; all must give records of one kind.
 
@@ -85,6 +89,7 @@ def import_sources(
         form: one of `FORMATS`, in place of what is detected.
         fields: for one of our field names, the file's own.
         strict: fail at the first source with a bad row.
+        progress: from what is being done to where its progress is shown.
 
     Raises:
         UnknownName: neither a file nor a data set.
@@ -97,7 +102,8 @@ def import_sources(
     sources: list[Source] = []
     bad: list[BadRow] = []
     for part in (part for name in names for part in _parts(name)):
-        read, source, wrong = _read_part(part, form or part.form, fields or part.fields)
+        seen = progress(f"reading {part.path.name}") if progress else None
+        read, source, wrong = _read_part(part, form or part.form, fields or part.fields, seen)
         if strict and wrong:
             raise InputError(
                 f"{wrong[0].source}, {wrong[0].place}: {wrong[0].reason} ({len(wrong)} such rows).",
@@ -137,12 +143,15 @@ def _parts(name: str) -> Iterator[Part]:
     yield Part(path, path.name, split=known_split(stem))
 
 
-def _read_part(part: Part, form: str | None, fields: Mapping[str, str]) -> tuple[list[Record], Source, list[BadRow]]:
+def _read_part(
+    part: Part, form: str | None, fields: Mapping[str, str], progress: ProgressCallback | None
+) -> tuple[list[Record], Source, list[BadRow]]:
     text, data = read_text(part.path)
     container: Container = "columns" if form == "columns" else detect_container(text, part.path.name)
     if container == "columns" and form not in (None, "columns"):
         container = "text"
     results: Iterable[Record | BadRow]
+    unused: tuple[str, ...] = ()
     if part.rows is not None:
         container, form = "json", form or "plain"
         results = _records(part.rows(text), form, {}, part)
@@ -152,7 +161,9 @@ def _read_part(part: Part, form: str | None, fields: Mapping[str, str]) -> tuple
     else:
         rows = list(rows_of(text, container, part.name))
         form = form or _detected(rows, fields, part.name)
-        results = _records(rows, form, fields, part)
+        sample = [row.values for row in rows[:_DETECTION_ROWS] if isinstance(row, Row)]
+        unused = tuple(dict.fromkeys(name for values in sample for name in unused_fields(values, form, fields)))
+        results = _counted(_records(rows, form, fields, part), len(rows), progress)
     found = list(results)
     records = [item for item in found if isinstance(item, Record)]
     bad = [item for item in found if isinstance(item, BadRow)]
@@ -165,10 +176,20 @@ def _read_part(part: Part, form: str | None, fields: Mapping[str, str]) -> tuple
         split=part.split,
         rows=len(found),
         bad=len(bad),
+        unused=unused,
         licence=part.licence,
         home=part.home,
     )
     return records, source, bad
+
+
+def _counted(
+    items: Iterable[Record | BadRow], total: int, progress: ProgressCallback | None
+) -> Iterator[Record | BadRow]:
+    for done, item in enumerate(items, start=1):
+        yield item
+        if progress:
+            progress(done, total)
 
 
 def _detected(rows: Sequence[Row | BadRow], fields: Mapping[str, str], name: str) -> str:

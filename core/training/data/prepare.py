@@ -29,7 +29,7 @@ from core.training.data.cleaning import (
     mask_edits,
     outer_space_edits,
 )
-from core.training.data.containers import BadRow
+from core.training.data.containers import BadRow, printable
 from core.training.data.importing import import_sources
 from core.training.data.near_duplicates import NearPair, near_duplicates
 from core.training.data.records import SPLITS, Record, from_json
@@ -38,6 +38,8 @@ from core.training.data.splits import Fractions, assign_splits, settle_given
 
 ProgressOf = Callable[[str], ProgressCallback]
 """From what is being done to where its progress is shown."""
+
+_REASONS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,13 @@ def prepare(
     how = how or Preparation()
     _check_free(folder)
     show = progress or (lambda _: _unseen)
-    imported = import_sources(names, form=how.form, fields=how.fields, strict=how.strict)
+    imported = import_sources(names, form=how.form, fields=how.fields, strict=how.strict, progress=progress)
     records, notes = settle_given(imported.records)
+    notes += [
+        printable(f"Fields of '{source.name}' not used: {', '.join(source.unused)}.")
+        for source in imported.sources
+        if source.unused
+    ]
     records, steps = _clean(records, how, show)
     _check_usable(records, steps)
     placed, more_steps = _split(records, how, show)
@@ -114,7 +121,7 @@ def prepare(
         placed,
         sources=imported.sources,
         steps=[*steps, *more_steps],
-        rejected=Counter(row.reason for row in imported.bad),
+        rejected=_reasons(imported.bad),
         config=_config(how),
         notes=notes,
     )
@@ -232,6 +239,14 @@ def _config(how: Preparation) -> dict[str, Any]:
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8")
+
+
+def _reasons(bad: Sequence[BadRow]) -> dict[str, int]:
+    """The most frequent reasons; a file can have as many as rows, and the card is to be read."""
+    counts = Counter(row.reason for row in bad)
+    shown = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_REASONS_SHOWN])
+    rest = len(bad) - sum(shown.values())
+    return {**shown, "other reasons": rest} if rest else shown
 
 
 def _rejected(bad: Sequence[BadRow]) -> bytes:

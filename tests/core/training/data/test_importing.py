@@ -313,3 +313,21 @@ def test_tagged_notes_of_the_public_set() -> None:
     assert [source.rows for source in imported.sources] == [914, 44, 41] and not imported.bad
     spans = [span for record in imported.records if isinstance(record, SpanLabelled) for span in record.spans]
     assert len({span.label for span in spans}) == 7
+
+
+def test_fields_that_nothing_is_taken_from_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("sentence\tnegation\tgroup\nNo edema.\tnegated\t1\n")
+    (source,) = import_sources([str(path)]).sources
+    assert source.form == "plain" and source.unused == ("negation",)
+    path.write_text(lines({"instruction": "a", "input": "b", "output": "c", "system": "d", "rating": 3}))
+    (source,) = import_sources([str(path)]).sources
+    assert source.unused == ("rating",)
+
+
+def test_reasons_cannot_move_the_cursor_or_fill_the_screen(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    wrong = {"text": "b", "label": "x", "split": "\x1b[2J" + "y" * 1000}
+    path.write_text(lines({"text": "a", "label": "x"}, wrong))
+    (bad,) = import_sources([str(path)]).bad
+    assert bad.reason.isprintable() and len(bad.reason) <= 201

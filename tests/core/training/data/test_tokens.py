@@ -14,6 +14,7 @@ from core.errors import DataMismatch, InputError
 from core.training.data.chat_tokens import ChatEncoder, TokenSequences, chat_sequences
 from core.training.data.packing import UNTRAINED
 from core.training.data.records import Chat, Labelled, LabelledSpan, PlainText, SpanLabelled, TextPair, Turn
+from core.training.data.supervised import supervised_batches
 from core.training.data.text_tokens import (
     classified_sequences,
     label_names,
@@ -196,3 +197,20 @@ def test_the_default_model_learns_to_end_its_turn() -> None:
     sequences = chat_sequences([chat("你好", "您好！", "The fee?", "1 EUR.")], encoder, 200)
     assert learnt_text(tokenizer, sequences) == "您好！<|im_end|>1 EUR.<|im_end|>"
     assert sequences.counts.answers_kept_as_context == 0
+
+
+def test_supervised_batches_learn_all_answers_once_an_epoch(chat_tokenizer: Any, fresh_settings) -> None:
+    records = [chat(f"question {n}", "answer " * (n % 7 + 1)) for n in range(30)]
+
+    def make(seed: int = 0) -> Any:
+        return supervised_batches(records, chat_tokenizer, "qwen2", max_tokens=160, rows_per_batch=2, seed=seed)
+
+    data, again = make(), make()
+    learnt = [int((data.batches.batch(3, i)["labels"] >= 0).sum()) for i in range(len(data.batches))]
+    assert sum(learnt) == data.counts.learnt == sum(len("answer " * (n % 7 + 1)) + 1 for n in range(30))
+    assert 0.5 < data.fill <= 1
+    for index in range(len(data.batches)):
+        for name, tensor in data.batches.batch(3, index).items():
+            assert (tensor == again.batches.batch(3, index)[name]).all()
+    with pytest.raises(InputError, match="plain records"):
+        supervised_batches([PlainText(text="a")], chat_tokenizer, "qwen2", max_tokens=9, rows_per_batch=1, seed=0)
