@@ -11,6 +11,7 @@ from core.products import Command
 
 if TYPE_CHECKING:
     from core.models.describe import ModelFacts
+    from core.models.weights import Weights
     from core.progress import ProgressCallback
 
 
@@ -117,11 +118,25 @@ def _size_rows(facts: ModelFacts) -> list[tuple[str, str]]:
         return [("parameters", f"unknown: {facts.unknown}" if facts.unknown else "unknown")]
     rows = [("parameters", f"{facts.weights.total / 1e6:,.1f} million")]
     sizes = ", ".join(f"{_size(size)} in {dtype}" for dtype, size in facts.weights.memory_bytes().items())
-    rows.append(("weights", f"{sizes}{' (linear layers; the rest in float32)' if facts.weights.linear else ''}"))
+    rows.append(("weights", sizes))
+    if facts.kind == "causal" and facts.weights.linear:
+        rows.append(("quantised", _quantised(facts.weights)))
     if facts.numbers_per_token:
         numbers = 1000 * facts.numbers_per_token
         rows.append(("cache", f"{_size(4 * numbers)} in float32, {_size(2 * numbers)} in 16 bits, for 1,000 tokens"))
     return rows
+
+
+def _quantised(weights: Weights) -> str:
+    from core.models.hardware import choose_placement
+    from core.models.quantise import possible_quantisations
+
+    placement = choose_placement()
+    ways = []
+    for kind, reason in possible_quantisations(placement.device).items():
+        size = _size(weights.quantised_bytes(int(kind.removeprefix("int")), placement.dtype))
+        ways.append(f"{kind}: {reason}" if reason else f"{size} in {kind}, the rest in {placement.dtype}")
+    return "; ".join(ways)
 
 
 def _size(size_bytes: int) -> str:

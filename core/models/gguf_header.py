@@ -13,6 +13,9 @@ from core.models.weights import Weights
 
 _NOT_CAUSAL = ("t5", "umt5", "t5encoder", "bert", "general", "tokenizer")
 
+_KEPT = ("token_embd", "output.", "position_embd")
+"""Matrices that quantisation of ours leaves as they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
@@ -52,7 +55,7 @@ def read_gguf_header(path: Path) -> GgufHeader:
     key_heads = _number(reader, f"{name}.attention.head_count_kv") or heads
     layers, width = _number(reader, f"{name}.block_count"), _number(reader, f"{name}.embedding_length")
     head_width = _number(reader, f"{name}.attention.key_length") or (width // heads if heads else 0)
-    matrices = [math.prod(shape) for tensor, shape, _ in tensors if len(shape) == 2 and "embd" not in tensor]
+    matrices = [math.prod(shape) for tensor, shape, _ in tensors if len(shape) == 2 and not tensor.startswith(_KEPT)]
     return GgufHeader(
         architecture=name,
         layers=layers,

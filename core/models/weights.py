@@ -11,26 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelFileMismatch
+from core.models.hardware import BYTES_PER_NUMBER
 
-_TABLES = re.compile(r"embed|\bwte\b|\bwpe\b|shared\.weight|relative_attention_bias")
-"""Matrices that are looked up and not multiplied with: quantisation leaves them as they are."""
+_KEPT = re.compile(r"embed|\bwte\b|\bwpe\b|shared\.weight|relative_attention_bias|lm_head")
+"""Matrices that quantisation leaves as they are: those that are looked up, and the output layer."""
 _LONGEST_HEADER_BYTES = 100_000_000
 """The bound of the safetensors format itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Numbers in all, and those of them in matrices of linear layers, which quantisation makes smaller."""
+    """Numbers in all, and those of them in matrices that quantisation makes smaller; 0 where these are not known."""
 
     total: int
     linear: int = 0
 
     def memory_bytes(self) -> dict[str, int]:
-        """Bytes in each number format; "int8" is what linear layers in int8 and the rest in float32 take, about."""
-        sizes = {"float32": 4 * self.total, "bfloat16": 2 * self.total, "float16": 2 * self.total}
-        if self.linear:
-            sizes["int8"] = self.linear + 4 * (self.total - self.linear)
-        return sizes
+        """Bytes in each number format."""
+        return {dtype: size * self.total for dtype, size in BYTES_PER_NUMBER.items()}
+
+    def quantised_bytes(self, bits: int, rest_dtype: str) -> int:
+        """Bytes with those matrices in so many bits and the rest in `rest_dtype`, without the scales (a thousandth)."""
+        return bits * self.linear // 8 + BYTES_PER_NUMBER[rest_dtype] * (self.total - self.linear)
 
 
 def read_weights(folder: Path) -> Weights:
@@ -46,7 +48,7 @@ def read_weights(folder: Path) -> Weights:
                 continue
             count = math.prod(tensor["shape"])
             total += count
-            if len(tensor["shape"]) == 2 and min(tensor["shape"]) > 1 and not _TABLES.search(name):
+            if len(tensor["shape"]) == 2 and min(tensor["shape"]) > 1 and not _KEPT.search(name):
                 linear += count
     return Weights(total, linear)
 

@@ -18,6 +18,7 @@ from core.models import load_causal, load_embedder, load_encoder, load_reranker,
 from core.models.describe import describe, verdict
 from core.models.family import family_of
 from core.models.hardware import memory_bytes
+from core.models.quantise import _choose_layers
 
 SMALL = {
     "hidden_size": 16,
@@ -126,12 +127,12 @@ def test_a_model_of_each_family_is_described(build, run_cli, family):
     assert facts.numbers_per_token == numbers_per_token
     stored = {tensor.data_ptr(): tensor.numel() for tensor in model.state_dict().values()}
     assert facts.weights.total == sum(stored.values())
-    linear = [m.weight for m in model.modules() if isinstance(m, torch.nn.Linear | transformers.pytorch_utils.Conv1D)]
-    tied = {e.weight.data_ptr() for e in model.modules() if isinstance(e, torch.nn.Embedding)}
-    assert facts.weights.linear == sum(w.numel() for w in linear if w.data_ptr() not in tied)
+    if kind == "causal":
+        paths, _ = _choose_layers(model)
+        assert facts.weights.linear == sum(model.get_submodule(path).weight.numel() for path in paths)
     code, out, _ = run_cli("models", "info", folder)
     assert code == 0
-    assert architecture in out and "in float32" in out and "in int8" in out and "licence" in out
+    assert architecture in out and "in float32" in out and ("in int8" in out) == (kind == "causal") and "licence" in out
     assert ("can run here  yes" in out) == (kind != "classifier")
 
 
@@ -167,8 +168,9 @@ def test_memory_by_number_format_and_what_fits(build, monkeypatch: pytest.Monkey
         "float32": 4 * total,
         "bfloat16": 2 * total,
         "float16": 2 * total,
-        "int8": linear + 4 * (total - linear),
     }
+    assert facts.weights.quantised_bytes(8, "bfloat16") == linear + 2 * (total - linear)
+    assert facts.weights.quantised_bytes(4, "float32") == linear / 2 + 4 * (total - linear)
     assert verdict(facts).startswith("yes: about 0.0 GB in float32 on cpu")
     assert memory_bytes() > 10**8
     monkeypatch.setattr("core.models.describe.memory_bytes", lambda: 4 * total)
