@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     generator: str = Field(
         default="qwen2.5-coder-0.5b", description="causal model: catalogue name, folder, hub name or 'endpoint'"
     )
+    adapter: str | None = Field(default=None, description="adapter of that model: its name or folder")
+    quantisation: Literal["int8", "int4"] | None = Field(
+        default=None, description="weights of causal models in 8 bits (also on a CPU) or 4 (GPU)"
+    )
     chat_format: str = Field(
         default="auto", description="how local models are shown a conversation: auto, chatml, llama-2, llama-3, plain …"
     )

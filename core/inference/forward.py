@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from core.inference.plain import PlainForward
 from core.inference.shared_prefix import SharedPrefixForward
 
 if TYPE_CHECKING:
     import torch
+
+    from core.models.adapter_set import Holding
 
 _CHECK_TOLERANCE = {"float32": 5e-3, "bfloat16": 0.3, "float16": 0.1}
 """Largest relative difference of logits put down to rounding.
@@ -106,11 +108,17 @@ def _relative_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 class ForwardChoice:
-    """The way a model goes, decided on first use."""
+    """The way a model goes, decided on first use.
 
-    def __init__(self, model: Any, device: str, dtype: str, padding: int, name: str) -> None:
+    Args:
+        turn: held while the model runs, in any way; keeps an adapter in force for that time.
+    """
+
+    def __init__(
+        self, model: Any, device: str, dtype: str, padding: int, name: str, turn: Holding | None = None
+    ) -> None:
         self._model, self._device, self._dtype, self._name = model, device, dtype, name
-        self._turn = threading.Lock()
+        self._turn = cast(Any, turn or threading.RLock())
         self._plain = PlainForward(model, padding=padding, device=device, turn=self._turn)
         self._limit = shared_prefix_limit(model)
         self._fast: SharedPrefixForward | None = None
@@ -128,7 +136,8 @@ class ForwardChoice:
 
     def _check(self) -> None:
         fast = SharedPrefixForward(self._model, self._device, self._turn)
-        reason = differs_from_model(fast, self._model, self._device, self._dtype)
+        with self._turn:  # the model's own way is looked at, too
+            reason = differs_from_model(fast, self._model, self._device, self._dtype)
         self._checked = True
         if reason:
             warnings.warn(

@@ -19,6 +19,7 @@ from core.inference.engine import batches, cache_tokens, run_requests
 from core.inference.forward import Forward, ForwardChoice
 from core.inference.generator import GREEDY, Completion, ContinuationScore, Sampling
 from core.inference.request import Request, make_request
+from core.models.adapter_set import AdapterSet
 from core.models.hardware import BYTES_PER_NUMBER
 from core.models.loading import LoadedModel
 from core.progress import ProgressCallback
@@ -34,10 +35,16 @@ class LocalGenerator:
     The text of a prompt is fixed by prompt, seed and which of its completions it is. Batches are computed together, and
     the last bits of a result depend on the batch's shape; where two tokens tie to within that rounding, another batch
     may choose the other.
+
+    Args:
+        adapters: the model's adapters, if it has any. Generators of one set share the model: each forward pass runs
+            under the adapter of its generator, whatever else goes on.
+        adapter: which of them to write with; None for the bare model.
     """
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, *, adapters: AdapterSet | None = None, adapter: str | None = None) -> None:
         self._loaded = loaded
+        self._adapter = adapter
         self._model = loaded.model
         self._chat = self._tokenizer_of(loaded)
         self.end_ids = frozenset(self._chat.end_ids(loaded.model))
@@ -46,7 +53,12 @@ class LocalGenerator:
         self._grammars = Grammars(loaded.tokenizer, self.vocabulary, self.end_ids)
         placement = loaded.placement
         self._forwards = ForwardChoice(
-            loaded.model, placement.device, placement.dtype, self._chat.padding_id, loaded.name
+            loaded.model,
+            placement.device,
+            placement.dtype,
+            self._chat.padding_id,
+            self.name,
+            turn=adapters.holding(adapter) if adapters else None,
         )
 
     def _tokenizer_of(self, loaded: LoadedModel) -> ChatTokenizer:
@@ -54,8 +66,10 @@ class LocalGenerator:
 
     @property
     def name(self) -> str:
-        """Name of the model as it was asked for."""
-        return self._loaded.name
+        """Name of the model as it was asked for, its adapter and its quantisation: `model+adapter (int8)`."""
+        adapter = f"+{self._adapter}" if self._adapter else ""
+        fewer = f" ({self._loaded.quantised.kind})" if self._loaded.quantised else ""
+        return f"{self._loaded.name}{adapter}{fewer}"
 
     @property
     def context_tokens(self) -> int:
