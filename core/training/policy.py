@@ -19,7 +19,7 @@ from core.models.adapter_set import AdapterSet
 from core.models.adapters import Adapter
 from core.models.loading import LoadedModel
 from core.training.scorer import DenseScorer, PackedScorer, Scorer, TokenScores, choose_scorer
-from core.training.seeds import derived_seed
+from core.training.seeds import seeded
 from core.training.streams import Group
 
 if TYPE_CHECKING:
@@ -142,16 +142,6 @@ def full_policy(loaded: LoadedModel, *, critic: Critic = "none", reference: bool
 
 def _scorer(loaded: LoadedModel, model: Any) -> PackedScorer | DenseScorer:
     return choose_scorer(model, loaded.placement.device, loaded.placement.dtype, loaded.name)
-
-
-@contextlib.contextmanager
-def seeded(seed: int, *names: object) -> Iterator[None]:
-    """torch's random numbers fixed inside the block, and as they were after it."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derived_seed(seed, *names))
-        yield
 
 
 def _add_value_head(policy: Policy) -> None:

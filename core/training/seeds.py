@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 
 
 def derived_seed(seed: int, *names: object) -> int:
@@ -30,3 +32,13 @@ def drawn_without_return(seed: int, count: int, start: int, size: int) -> list[i
             orders[epoch] = permutation(seed, count, "epoch", epoch)
         drawn.append(orders[epoch][index])
     return drawn
+
+
+@contextlib.contextmanager
+def seeded(seed: int, *names: object) -> Iterator[None]:
+    """torch's random numbers fixed inside the block, and as they were after it."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(seed, *names))
+        yield

@@ -18,7 +18,7 @@ from core.training.checkpoint import State
 from core.training.data.batches import Batches
 from core.training.faults import Diverged
 from core.training.optimiser import Optimiser, OptimiserConfig
-from core.training.policy import seeded
+from core.training.seeds import seeded
 from core.training.team import Alone, Team, share
 
 if TYPE_CHECKING:
