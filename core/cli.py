@@ -20,6 +20,7 @@ def core_commands() -> tuple[Command, ...]:
     from core.config_commands import COMMANDS as config_commands
     from core.data.commands import COMMANDS as data_commands
     from core.evaluation.commands import COMMANDS as evaluation_commands
+    from core.models.adapter_commands import COMMANDS as adapter_commands
     from core.models.commands import COMMANDS as model_commands
     from core.prompt_commands import COMMANDS as prompt_commands
     from core.serving import COMMANDS as serving_commands
@@ -30,6 +31,7 @@ def core_commands() -> tuple[Command, ...]:
         *evaluation_commands,
         *training_commands,
         *model_commands,
+        *adapter_commands,
         *prompt_commands,
         *data_commands,
         *config_commands,

@@ -238,3 +238,26 @@ def test_a_name_never_leads_out_of_its_folder(name: str) -> None:
     if adapters_module.is_adapter_name(name):
         assert Path(name).name == name and "." not in name and not name.startswith("-")
         AdapterCard(name=name, base="b", base_fingerprint="f", data_sha256="d", seed=0)
+
+
+def test_the_command_line_lists_describes_names_and_removes(adapters, tmp_path, fresh_settings, run_cli) -> None:
+    assert "none" in run_cli("adapters", "list")[1]
+    report = (Measurement(metric="rouge_l", value=0.412, interval=(0.38, 0.44), n=200),)
+    adapters.save("first", tmp_path / "a", tiny.card_for(adapters.loaded, "answers", report=report))
+    code, out, _ = run_cli("adapters", "promote", tmp_path / "a")
+    assert code == 0 and "answers now stands for" in out and "previous" not in out
+    save(adapters, "second", tmp_path / "b")
+    assert "before: answers.previous" in run_cli("adapters", "promote", tmp_path / "b")[1]
+    assert "not evaluated" in run_cli("adapters", "list")[1]
+    code, out, _ = run_cli("adapters", "info", "answers.previous")
+    assert code == 0
+    for part in ("tiny-llama", "not on this machine", "0.412, 95 % interval 0.38 to 0.44, n = 200", "seed 7"):
+        assert part in out
+    weights = adapters_dir() / "answers" / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "cannot be used" in run_cli("adapters", "list")[1]
+    code, _, err = run_cli("adapters", "info", "answers")
+    assert code == 1 and "sha256" in err
+    assert run_cli("adapters", "remove", "answers")[0] == 0
+    code, _, err = run_cli("adapters", "remove", "answers")
+    assert code == 1 and "no adapter named 'answers'" in err
