@@ -81,3 +81,20 @@ def encoder_tokenizer() -> Any:
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder() -> Any:
+    import torch
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=300,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        initializer_range=0.3,
+    )
+    return BertForMaskedLM(config).eval()

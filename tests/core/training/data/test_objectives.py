@@ -128,8 +128,11 @@ def test_permutation_masks_follow_the_order(length: int, seed: int, epoch: int) 
             assert bool(example.allowed[query, key]) == expected
 
 
-def test_no_prediction_sees_what_it_predicts_or_what_comes_later(tiny_decoder: Any) -> None:
+@pytest.mark.parametrize("kind", ["tiny_decoder", "tiny_encoder"])
+def test_no_prediction_sees_what_it_predicts_or_what_comes_later(kind: str, request: pytest.FixtureRequest) -> None:
     import torch
+
+    model = request.getfixturevalue(kind)
 
     ids = np.arange(20, 32, dtype=np.int32)
     fixed = np.zeros(12, dtype=bool)
@@ -139,7 +142,7 @@ def test_no_prediction_sees_what_it_predicts_or_what_comes_later(tiny_decoder: A
 
     def logits(input_ids: Any) -> Any:
         with torch.no_grad():
-            return tiny_decoder(
+            return model(
                 input_ids=input_ids, attention_mask=batch["attention_mask"], position_ids=batch["position_ids"]
             ).logits[0]
 
