@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.fields:
             from apps.medical.records.fields import read_fields
 
-            asked["fields"] = read_fields(note, generator, progress=ProgressLine("fields"))
+            asked["fields"] = read_fields(note, generator, ProgressLine("fields"))
         if arguments.phrase:
             from apps.medical.report.narrative import tell_diagnosis
 

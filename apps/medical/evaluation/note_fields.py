@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from apps.medical.analysis import diagnostician
-from apps.medical.records.fields import FIELDS_FILE, FieldReading, ReadField, field_kinds, read_fields
+from apps.medical.records.fields import FIELDS_FILE, FieldReading, ReadField, field_kinds, read_fields_of
 from core.data import dataset
 from core.evaluation import Measure, Outcome, Suite, f1_measure, proportion, spread
 from core.inference import load_generator
@@ -47,9 +47,8 @@ def run_own(limit: int | None, progress: ProgressCallback) -> Outcome:
     statuses: list[bool] = []
     failures: list[str] = []
     dropped = 0
-    for done, case in enumerate(chosen, start=1):
-        note = doctor.read(case["note"])
-        reading = read_fields(note, generator)
+    notes = [doctor.read(case["note"]) for case in chosen]
+    for case, note, reading in zip(chosen, notes, read_fields_of(notes, generator, progress=progress), strict=True):
         dropped += reading.dropped
         wanted = {(entry["field"], folded(entry["name"])): entry for entry in case["fields"]}
         given = {(field.kind.name, folded(field.span.of(note.text))): field for field in reading.fields}
@@ -59,7 +58,6 @@ def run_own(limit: int | None, progress: ProgressCallback) -> Outcome:
             statuses.append(given[key].assertion.status == wanted[key]["status"])
         if set(given) != set(wanted):
             failures.append(f"{case['note'][:60]!r}: {sorted(given)}, not {sorted(wanted)}")
-        progress(done, len(chosen))
     metrics = {**_measures("entry", entries), **_measures("part", parts)}
     metrics["status_accuracy"] = proportion(sum(statuses), len(statuses))
     return Outcome(
@@ -136,21 +134,19 @@ def run_drugs(limit: int | None, progress: ProgressCallback) -> Outcome:
     kinds = [kind for kind in field_kinds() if kind.name == "medications"]
     metrics: dict[str, Measure] = {}
     failures, cut = [], 0
-    done, total = 0, sum(map(len, chosen.values()))
     for language, notes in chosen.items():
         rows = []
-        for drug_note in notes:
-            reading = read_fields(doctor.read(drug_note.text), generator, kinds=kinds)
+        read = [doctor.read(note.text) for note in notes]
+        readings = read_fields_of(read, generator, kinds=kinds, progress=progress)
+        for drug_note, reading in zip(notes, readings, strict=True):
             names = drug_names(reading, drug_note.text)
             rows.append(_counts(names, drug_note.drugs))
             cut += reading.is_cut
             if names != drug_note.drugs:
                 failures.append(f"{language}: {sorted(names)[:8]}, not {sorted(drug_note.drugs)[:8]}")
-            done += 1
-            progress(done, total)
         metrics |= _measures(language, rows)
     return Outcome(
-        n=total,
+        n=sum(map(len, chosen.values())),
         metrics=metrics,
         notes=(
             f"Model: {generator.name}, not trained on the sets. {len(chosen['zh'])} Chinese notes (cEHRNER test), "

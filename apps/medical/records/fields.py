@@ -100,6 +100,20 @@ class FieldReading:
     is_cut: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A sentence that the model is asked about."""
+
+    note: ClinicalNote
+    kind: FieldKind
+    sentence: Span
+    section: Section
+
+    @property
+    def text(self) -> str:
+        return self.sentence.of(self.note.text)
+
+
 @cache
 def field_kinds() -> tuple[FieldKind, ...]:
     """The fields of `fields.yaml`."""
@@ -118,36 +132,55 @@ def field_kinds() -> tuple[FieldKind, ...]:
     )
 
 
-def read_fields(
-    note: ClinicalNote,
+def read_fields(note: ClinicalNote, generator: Generator, progress: ProgressCallback | None = None) -> FieldReading:
+    """Read the fields of a note, at most `MAX_SENTENCES` questions of one sentence each."""
+    return read_fields_of([note], generator, progress=progress)[0]
+
+
+def read_fields_of(
+    notes: Sequence[ClinicalNote],
     generator: Generator,
     *,
     kinds: Sequence[FieldKind] | None = None,
     progress: ProgressCallback | None = None,
+) -> list[FieldReading]:
+    """Read the fields of many notes, questions on one field and in one language together."""
+    asked = [list(_questions(note, field_kinds() if kinds is None else kinds)) for note in notes]
+    groups: dict[tuple[FieldKind, Language], list[_Question]] = {}
+    for note, questions in zip(notes, asked, strict=True):
+        for question in questions[:MAX_SENTENCES]:
+            groups.setdefault((question.kind, note.language), []).append(question)
+    total = sum(map(len, groups.values()))
+    answers: list[tuple[_Question, Extraction[BaseModel]]] = []
+    for (kind, language), group in groups.items():
+        for first in range(0, len(group), _BATCH):
+            batch = group[first : first + _BATCH]
+            texts = [question.text for question in batch]
+            schema, sampling = field_schema(kind, language), Sampling(max_tokens=_MAX_TOKENS)
+            found = extract(generator, texts, schema, instruction=_INSTRUCTION[language], sampling=sampling)
+            answers += zip(batch, found, strict=True)
+            if progress is not None:
+                progress(len(answers), total)
+    return [
+        _reading(note, generator.name, answers, is_cut=len(questions) > MAX_SENTENCES)
+        for note, questions in zip(notes, asked, strict=True)
+    ]
+
+
+def _reading(
+    note: ClinicalNote, model: str, answers: Sequence[tuple[_Question, Extraction[BaseModel]]], *, is_cut: bool
 ) -> FieldReading:
-    """Read the fields of a note, at most `MAX_SENTENCES` questions of one sentence each."""
-    asked = list(_questions(note, field_kinds() if kinds is None else kinds))
-    chosen = sorted(asked[:MAX_SENTENCES], key=lambda question: question[0].name)
-    found: list[ReadField] = []
-    dropped = failed = done = 0
-    for kind, batch in _batches(chosen):
-        answers = extract(
-            generator,
-            [sentence.of(note.text) for sentence, _ in batch],
-            field_schema(kind, note.language),
-            instruction=_INSTRUCTION[note.language],
-            sampling=Sampling(max_tokens=_MAX_TOKENS),
-        )
-        for (sentence, section), answer in zip(batch, answers, strict=True):
-            entries, left_out = located_entries(kind, answer, sentence.of(note.text))
-            dropped += left_out
-            failed += answer.value is None
-            found += _read(note, kind, entries, sentence, section)
-        done += len(batch)
-        if progress is not None:
-            progress(done, len(chosen))
-    found.sort(key=lambda field: field.span)
-    return FieldReading(tuple(found), generator.name, len(chosen), dropped, failed, len(asked) > MAX_SENTENCES)
+    own = [(question, answer) for question, answer in answers if question.note is note]
+    located = [(question, *located_entries(question.kind, answer, question.text)) for question, answer in own]
+    fields = [field for question, entries, _ in located for field in _read(question, entries)]
+    return FieldReading(
+        fields=tuple(sorted(fields, key=lambda field: field.span)),
+        model=model,
+        sentences=len(own),
+        dropped=sum(dropped for _, _, dropped in located),
+        failed=sum(answer.value is None for _, answer in own),
+        is_cut=is_cut,
+    )
 
 
 def field_schema(kind: FieldKind, language: Language) -> type[BaseModel]:
@@ -191,45 +224,29 @@ def _can_be(kind: FieldKind, part: str, value: str) -> bool:
     return re.search(r"[^\W\d_]{2}", value) is not None or (part != "name" and len(value) > 1)
 
 
-def _questions(note: ClinicalNote, kinds: Sequence[FieldKind]) -> Iterator[tuple[FieldKind, tuple[Span, Section]]]:
+def _questions(note: ClinicalNote, kinds: Sequence[FieldKind]) -> Iterator[_Question]:
     for section in note.sections:
         for sentence in note_sentences(note.text, section.span):
             for kind in kinds:
                 if kind.asks(sentence.of(note.text), section):
-                    yield kind, (sentence, section)
+                    yield _Question(note, kind, sentence, section)
 
 
-def _batches(
-    questions: Sequence[tuple[FieldKind, tuple[Span, Section]]],
-) -> Iterator[tuple[FieldKind, list[tuple[Span, Section]]]]:
-    for kind in dict.fromkeys(kind for kind, _ in questions):
-        own = [place for other, place in questions if other is kind]
-        for first in range(0, len(own), _BATCH):
-            yield kind, own[first : first + _BATCH]
-
-
-def _read(
-    note: ClinicalNote, kind: FieldKind, entries: Sequence[dict[str, Span]], sentence: Span, section: Section
-) -> list[ReadField]:
-    placed = [{part: span.shift(sentence.start) for part, span in entry.items()} for entry in entries]
-    tokens = [
-        replace(t, start=t.start + sentence.start, end=t.end + sentence.start) for t in tokenise(sentence.of(note.text))
-    ]
+def _read(question: _Question, entries: Sequence[dict[str, Span]]) -> Iterator[ReadField]:
+    note, kind, sentence, section = question.note, question.kind, question.sentence, question.section
+    tokens = [replace(t, start=t.start + sentence.start, end=t.end + sentence.start) for t in tokenise(question.text)]
     rules = AssertionRules.load(note.language)
-    found = []
-    for parts in placed:
+    for entry in entries:
+        parts = {part: span.shift(sentence.start) for part, span in entry.items()}
         span = parts[next(iter(kind.parts))]
-        words = [
-            Span(token.start, token.end) for token in tokens if span.start <= token.start and token.end <= span.end
-        ]
+        words = [Span(token.start, token.end) for token in tokens]
         said = [
             in_section(assertion, section)
-            for mention in (span, *words)
+            for mention in (span, *(word for word in words if span.contains(word)))
             for assertion in rules.assess_sentence(note.text, tokens, [mention])
         ]
         most_guarded = min(said, key=lambda assertion: _GUARDED.index(assertion.status))
-        found.append(ReadField(kind, parts, most_guarded, section, _terms_within(note, span)))
-    return found
+        yield ReadField(kind, parts, most_guarded, section, _terms_within(note, span))
 
 
 def _terms_within(note: ClinicalNote, span: Span) -> tuple[int, ...]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from apps.finance_risk import product as product_module
+from core.inference import Completion
 
 SAMPLES = Path(product_module.__file__).parent / "samples"
 TEN_K, EIGHT_K, CHINESE = (
     SAMPLES / name for name in ("harrow-vale-10-k.html", "harrow-vale-8-k.html", "chenghe-2024-annual-report.html")
 )
+
+ANNOUNCEMENT = SAMPLES / "chenghe-pledge-announcement.html"
 
 
 def test_a_report_on_the_terminal(run_cli):
@@ -52,3 +56,40 @@ def test_one_bad_file_among_good_ones_leaves_no_report(run_cli, tmp_path: Path):
     report = tmp_path / "report.html"
     code, _, err = run_cli("risk", TEN_K, bad, "--out", report)
     assert code == 1 and "note.txt" in err and not report.exists()
+
+
+class Answering:
+    """Repeats a template it is asked to word, and fills a role or two."""
+
+    name = "answering"
+
+    def generate(self, prompts, sampling, progress=None):
+        return [Completion(self.answer(prompt[0]["content"]), "stop") for prompt in prompts for _ in range(sampling.n)]
+
+    def answer(self, asked: str) -> str:
+        if "字段：" in asked:
+            roles = re.findall(r"(\w+) \(", asked.split("字段：")[1].split("\n")[0])
+            values = {"pledgor": "沈越", "pledgee": "不存在的银行"}
+            return json.dumps({role: values.get(role, "") for role in roles}, ensure_ascii=False)
+        return asked.split("\n\n", 1)[1]
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("core.inference.load_generator", lambda name=None: Answering())
+
+
+def test_a_summary_and_roles_are_added_only_on_demand(run_cli, answering):
+    plain = run_cli("risk", ANNOUNCEMENT)[1]
+    assert "文字摘要" not in plain and "answering" not in plain
+    code, out, _ = run_cli("risk", ANNOUNCEMENT, "--fill-roles", "--phrase")
+    assert code == 0 and "文字摘要" in out and "沈越" in out and "角色未经核对" in out and "不存在的银行" not in out
+    code, out, _ = run_cli("risk", ANNOUNCEMENT, "--fill-roles", "--json")
+    (report,) = json.loads(out)
+    terms = [term for matter in report["matters"]["found"] for term in matter["terms"]]
+    assert {term["read_by"] for term in terms} == {"rule", "model"} and report["matters"]["values_dropped"] >= 1
+
+
+def test_without_a_matter_no_model_is_asked(run_cli, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("core.inference.load_generator", lambda name=None: pytest.fail("a model was loaded"))
+    assert run_cli("risk", TEN_K, "--fill-roles")[0] == 0

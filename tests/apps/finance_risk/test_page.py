@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 from apps.finance_risk import product as product_module
 from apps.finance_risk.page_views import grid_view, item_marks, waterfall
 from apps.finance_risk.report import analyse
+from core.errors import InputError
+from core.inference import Completion
 from core.ui import highlight_html
 
 PAGE = Path(product_module.__file__).with_name("page.py")
@@ -103,3 +105,39 @@ def test_marks_lie_in_their_item_and_do_not_overlap():
     text, marks = item_marks(report.filing, item, event, "en")
     assert marks and all(0 <= mark.span.start < mark.span.end <= len(text) for mark in marks)
     assert "immediately due" in highlight_html(text, marks, {"event": "e", "signal": "s", "entity": "n"})
+
+
+class Echo:
+    """Repeats a template it is asked to word; knows no role."""
+
+    name = "echo"
+
+    def generate(self, prompts, sampling, progress=None):
+        asked = [prompt[0]["content"] for prompt in prompts]
+        return [Completion("" if "字段：" in text else text.split("\n\n", 1)[1], "stop") for text in asked]
+
+
+def test_a_summary_is_told_on_demand_with_whose_words_it_is_in(page: AppTest, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("core.inference.load_generator", lambda name=None: Echo())
+    assert "every sentence supported" not in html(page)
+    page.toggle(key="phrase").set_value(True).run()
+    assert not page.exception and "the model, every sentence supported" in html(page)
+    assert any(expander.label == "What was tried" for expander in page.expander)
+
+
+def test_matters_are_listed_and_roles_asked_for_on_demand(page: AppTest, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("core.inference.load_generator", lambda name=None: Echo())
+    page.selectbox(key="sample").set_value("sample_announcement").run()
+    assert not page.exception and "澄川控股有限公司" in html(page) and "not read" in html(page)
+    page.toggle(key="fill_roles").set_value(True).run()
+    assert not page.exception and any("answers were not valid" in text.value for text in page.text)
+
+
+def test_a_missing_model_is_an_error_box(page: AppTest, monkeypatch: pytest.MonkeyPatch):
+    def absent(name=None):
+        raise InputError("The model is not here.", hint="Fetch it.")
+
+    monkeypatch.setattr("core.inference.load_generator", absent)
+    page.radio(key="language").set_value("zh").run()
+    page.toggle(key="phrase").set_value(True).run()
+    assert not page.exception and "not here" in page.error[0].value and labels(page)[0] == "评分"

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from apps.medical.product import SAMPLES, product
+from core.inference import Completion
 
 
 @pytest.mark.parametrize(
@@ -113,3 +114,35 @@ def test_the_demo_prints_findings_evidence_and_disclaimer_in_both_languages(caps
     out = capsys.readouterr().out
     for words in ("肝豆状核变性", "不是医疗器械", "hemorrhagic", "not a medical device", "PMID:", "÷"):
         assert words in out
+
+
+class Answering:
+    """Repeats a template it is asked to word; reads one vital sign."""
+
+    name = "answering"
+
+    def generate(self, prompts, sampling, progress=None):
+        asked = [prompt[0]["content"] for prompt in prompts]
+        return [Completion(self.answer(text), "stop") for text in asked for _ in range(sampling.n)]
+
+    def answer(self, asked: str) -> str:
+        if "字段：" in asked:
+            kind = asked.split("字段：")[1].split(" ")[0]
+            entries = [{"name": "血压", "value": "120/75mmHg"}, {"name": "心率", "value": "80次/分"}]
+            return json.dumps({kind: entries if kind == "vitals" else []}, ensure_ascii=False)
+        return asked.split("\n\n", 1)[1]
+
+
+def test_fields_and_summary_are_added_on_demand_and_leave_the_rest_as_it_is(run_cli, monkeypatch):
+    monkeypatch.setattr("core.inference.load_generator", lambda name=None: Answering())
+    sample = SAMPLES / "burning-feet-zh.txt"
+    plain = json.loads(run_cli("diagnose", sample, "--json", "--top", 3)[1])
+    code, out, _ = run_cli("diagnose", sample, "--json", "--top", 3, "--fields", "--phrase")
+    data = json.loads(out)
+    assert code == 0 and {key: data[key] for key in plain} == plain
+    (field,) = data["fields"]["found"]
+    text = sample.read_text(encoding="utf-8")
+    assert text[slice(*field["parts"]["value"]["span"])] == "120/75mmHg" and data["fields"]["values_dropped"] == 2
+    assert data["summary"]["sentences"][-1]["words_by"] == "template"
+    code, out, _ = run_cli("diagnose", sample, "--fields", "--phrase", "--top", 3)
+    assert code == 0 and "语言模型读取的字段（1）" in out and "文字摘要" in out and "未经核对" in out

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from core.errors import InputError
+from core.inference import Completion
 
 SCRIPT = Path(__file__).parents[3] / "apps" / "medical" / "page.py"
 
@@ -17,6 +21,10 @@ def page() -> AppTest:
 
 def candidates(page: AppTest) -> list[str]:
     return [expander.label for expander in page.expander if expander.label[:1].isdigit()]
+
+
+def tables(page: AppTest) -> str:
+    return "\n".join(element.proto.body for element in page.get("html"))
 
 
 def choose(page: AppTest, sample: str) -> AppTest:
@@ -100,3 +108,42 @@ def test_an_uploaded_note_is_read(page):
     page.radio(key="source").set_value("upload").run()
     page.file_uploader(key="note_upload").set_value(("note.txt", note, "text/plain")).run()
     assert not page.exception and "Wilson" in candidates(page)[0]
+
+
+class Answering:
+    """Repeats a template it is asked to word; reads one allergy."""
+
+    name = "answering"
+
+    def generate(self, prompts, sampling, progress=None):
+        asked = [prompt[0]["content"] for prompt in prompts]
+        return [Completion(self.answer(text), "stop") for text in asked]
+
+    def answer(self, asked: str) -> str:
+        if "Fields:" in asked:
+            kind = asked.split("Fields: ")[1].split(" ")[0]
+            return json.dumps({kind: [{"name": "latex"}] if kind == "allergies" else []})
+        return asked.split("\n\n", 1)[1]
+
+
+def test_fields_and_summary_are_added_on_demand(page, monkeypatch):
+    monkeypatch.setattr("core.inference.load_generator", lambda name=None: Answering())
+    page.radio(key="source").set_value("paste").run()
+    page.text_area(key="pasted").set_value("She has ataxia and tremor. She is allergic to latex.").run()
+    before = candidates(page)
+    assert "substance: latex" not in tables(page)
+    page.toggle(key="fields").set_value(True).run()
+    page.toggle(key="phrase").set_value(True).run()
+    assert not page.exception and candidates(page) == before
+    assert "substance: latex" in tables(page) and "every sentence supported" in tables(page)
+    assert any("Fields read by the language model (1)" in header.value for header in page.subheader)
+
+
+def test_a_missing_model_is_an_error_box(page, monkeypatch):
+    def absent(name=None):
+        raise InputError("The model is not here.", hint="Fetch it.")
+
+    monkeypatch.setattr("core.inference.load_generator", absent)
+    choose(page, "tired-worker-en.txt")
+    page.toggle(key="phrase").set_value(True).run()
+    assert not page.exception and "not here" in page.error[0].value and candidates(page)
