@@ -1,4 +1,4 @@
-"""`trivium ask`: one question, or a conversation in the terminal."""
+"""`trivium ask`: one question, or a conversation in the terminal; and the list of all commands."""
 
 from __future__ import annotations
 

@@ -57,3 +57,55 @@ def test_a_customer_finds_an_answer_with_its_source(served_page, browser, screen
         expect(tab.get_by_test_id("stChatMessage")).to_have_count(0, timeout=_PATIENCE_MILLISECONDS)
     finally:
         tab.close()
+
+
+PAST = """question
+How much is a second card?
+What do I pay for an additional card?
+Is a spare card free of charge?
+What does one more card cost?
+Price of an extra card please
+<b>How</b> expensive is a spare card?
+My transfer has not arrived yet
+The money I sent three days ago is not there
+Where is the payment that I sent to my sister?
+Why is my transfer still not there?
+I sent money from 4111 1111 1111 1111 and it has not come
+How long until my transfer arrives?
+Do you offer mortgages?
+Can I get a loan for a house?
+What is your interest rate on a home loan?
+I want to borrow money to buy a flat
+Which documents do I need for a mortgage?
+How do I apply for a home loan?
+"""
+
+
+def test_past_questions_show_what_no_article_answers(
+    served_page, browser, screenshot_path: Path, tmp_path: Path
+) -> None:
+    from playwright.sync_api import expect
+
+    past = tmp_path / "past.csv"
+    past.write_text(PAST, encoding="utf-8")
+    tab = browser.new_page(viewport={"width": 1280, "height": 1400}, locale="en-GB")
+    try:
+        tab.goto(served_page("customer-service"))
+        tab.get_by_text("Past questions").click(timeout=_PATIENCE_MILLISECONDS)
+        expect(tab.get_by_text("No file yet.")).to_be_visible(timeout=_PATIENCE_MILLISECONDS)
+        tab.set_input_files("input[type=file]", str(past))
+        expect(tab.get_by_role("cell", name="∅ no article").first).to_be_visible(timeout=_PATIENCE_MILLISECONDS)
+        table = tab.locator("table").first
+        expect(table).to_contain_text("getting-spare-card-en")
+        assert "4111" not in table.inner_text()
+        expect(tab.get_by_text("1 with personal data")).to_be_visible()
+        with tab.expect_download() as download:
+            tab.get_by_role("button", name="Download all groups as CSV").click()
+        assert "getting-spare-card-en" in Path(download.value.path()).read_text(encoding="utf-8-sig")
+        tab.screenshot(path=screenshot_path, full_page=True)
+        tab.get_by_role("radiogroup").first.get_by_text("中文").click()
+        expect(tab.get_by_role("cell", name="∅ 没有文章").first).to_be_visible(timeout=_PATIENCE_MILLISECONDS)
+        expect(tab.get_by_role("radio", name="历史问题")).to_be_checked(timeout=_PATIENCE_MILLISECONDS)
+        tab.screenshot(path=screenshot_path.with_stem(f"{screenshot_path.stem}_zh"), full_page=True)
+    finally:
+        tab.close()

@@ -83,8 +83,12 @@ def render(grouping: Grouping, asked: Asked, language: Language) -> str:
     from apps.customer_service.asked.export import table_rows
 
     lines = summary(grouping, asked, language)
-    for number, size, share, middle, examples, verdict, article, checked in table_rows(grouping, language):
-        lines += ["", f"{number}. {size} ({share}) {middle}", f"   {verdict}: {article}; {checked}"]
+    for number, size, share, middle, examples, verdict, article, tried in table_rows(grouping, language):
+        lines += [
+            "",
+            f"{number}. {size} ({share}) {middle}",
+            f"   {verdict}: {article}; {tried}" if article != "–" else f"   {verdict}; {tried}",
+        ]
         if examples != "–":
             lines.append(f"   + {examples}")
     return "\n".join(lines)

@@ -20,14 +20,15 @@ WORDS: Mapping[str, Mapping[Language, str]] = {
     "examples": {"en": "Others", "zh": "其他示例"},
     "verdict": {"en": "Knowledge base", "zh": "知识库"},
     "article": {"en": "Article", "zh": "文章"},
-    "checked": {"en": "Answered by it", "zh": "该文章可答"},
+    "tried": {"en": "Tried", "zh": "试答"},
     "answered": {"en": "✓ answered", "zh": "✓ 有答案"},
     "several": {"en": "✓ answered, from several articles", "zh": "✓ 有答案，来自多篇文章"},
     "unclear": {"en": "? asked back, or mixed", "zh": "？需反问或不一致"},
     "unanswered": {"en": "∅ no article", "zh": "∅ 没有文章"},
-    "of": {"en": "{} of {} tried", "zh": "试问 {1} 条，可答 {0} 条"},
+    "by_it": {"en": "{} of {} answered by it", "zh": "{1} 条中该文可答 {0} 条"},
+    "by_none": {"en": "{} of {} answered by none", "zh": "{1} 条中 {0} 条没有答案"},
 }
-_COLUMNS = ("group", "questions", "share", "middle", "examples", "verdict", "article", "checked")
+_COLUMNS = ("group", "questions", "share", "middle", "examples", "verdict", "article", "tried")
 
 
 def table_header(language: Language) -> list[str]:
@@ -78,6 +79,9 @@ def as_data(grouping: Grouping) -> dict[str, object]:
 
 
 def _row(number: int, group: Group, questions: int, language: Language) -> list[str]:
+    named = bool(group.title) and group.verdict != "unanswered"  # the article of a stray answer would only mislead
+    by_it = WORDS["by_it"][language].format(group.answered, group.put)
+    by_none = WORDS["by_none"][language].format(group.unanswered, group.put)
     return [
         str(number),
         str(len(group)),
@@ -85,6 +89,6 @@ def _row(number: int, group: Group, questions: int, language: Language) -> list[
         group.middle,
         " / ".join(group.examples) or "–",
         WORDS[group.verdict][language],
-        f"{group.title} ({group.article_id})" if group.title else "–",
-        WORDS["of"][language].format(group.answered, group.put),
+        f"{group.title} ({group.article_id})" if named else "–",
+        by_it if named else by_none,
     ]

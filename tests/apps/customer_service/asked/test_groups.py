@@ -100,6 +100,14 @@ def test_other_cells_stay_as_they_are(cell: str) -> None:
     assert harmless(cell) == cell
 
 
+def test_a_stray_answer_names_no_article_for_a_group_that_has_none() -> None:
+    stray = replace(PLAIN, verdict="unanswered", title="T", article_id="t", answered=1, unanswered=5, put=6)
+    (row,) = table_rows(Grouping((stray,), 2, 0.5), "en")
+    assert row[-3:] == ["∅ no article", "–", "5 of 6 answered by none"]
+    (row,) = table_rows(Grouping((replace(stray, verdict="answered", answered=4),), 2, 0.5), "zh")
+    assert row[-3:] == ["✓ 有答案", "T (t)", "6 条中该文可答 4 条"]
+
+
 def test_plain_data_says_the_same() -> None:
     data = as_data(Grouping((PLAIN,), 2, 0.25))
     assert data["questions"] == 2 and data["groups"][0]["article_id"] is None
