@@ -105,10 +105,12 @@ def main() -> None:
     learned = learn([*learning, *validation])
     tried = fit(learning, learned.ridge)
     margin = best_margin(validation, lambda group, some: group.refined(tried, learned.agreement, some))
+    alone = best_margin(validation, lambda group, some: group.refined(tried, 0.0, some))
     settings = {
         "ridge": learned.ridge,
         "agreement": learned.agreement,
         "margin": margin,
+        "margin_of_reward_alone": alone,
         "gap_closed_in_cross_validation": round(learned.gap_closed, 3),
     }
     print(f"learned on {len(learning) + len(validation)} questions: {settings}", flush=True)

@@ -1,6 +1,6 @@
 """What refining for groundedness does to free-form answers of the default model, in Chinese and English.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.refine [--model qwen2.5-coder-0.5b] [--answers 16]
+    OMP_NUM_THREADS=1 python -m benchmarks.refine [--model qwen2.5-coder-0.5b] [--answers 16] [--reward FOLDER]
 
 Chinese: questions on CMRC2018 passages (the test part of `benchmarks.questions`), to be answered in sentences; English:
 abstracts of GSC+, to be told in two or three sentences. The greedy text is refined against the passage with one round
@@ -8,6 +8,9 @@ of regeneration, of editing the worst sentence and of resampling. Measured is th
 passes `core.metrics.Groundedness`, the mean groundedness, and, in Chinese, whether the right answer is in the text: the
 metric refined for is also the one reported, so that last figure says what it costs. Intervals are Wilson's, 95 %.
 Finished texts are kept in the cache. One JSON object on the last line.
+
+With `--reward FOLDER` (left by `benchmarks.choose --save`) short answers to questions of the test part are refined as
+well, for the learned reward, with the margin found on the validation part; measured by token F1.
 """
 
 from __future__ import annotations
@@ -18,18 +21,24 @@ import json
 import random
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-from benchmarks.questions import load_items
+from benchmarks.questions import Item, load_items
+from benchmarks.reward import f1
 from core.config import settings
 from core.data import dataset
 from core.evaluation import proportion
-from core.files import write_atomic
+from core.files import sha256_of, write_atomic
 from core.inference import Generator, Sampling, load_generator
 from core.inference.refine import evaluator, refine
-from core.inference.revise import EditWorst, Regenerate, ResampleUnlikely
+from core.inference.revise import EditWorst, Redraw, Regenerate, ResampleUnlikely
+from core.inference.reward import CARD, Card, load_reward
 from core.metrics import Context, Groundedness
+from core.metrics.learned import WEIGHTS
 from core.models.locate import locate
 from core.text.language import detect_language
 
@@ -37,6 +46,8 @@ ZH = "根据资料，用两三句完整的话回答问题，只写资料中有�
 EN = "Say in two or three sentences what this text reports. Write only what is in the text.\nText: {evidence}"
 LONGEST = Sampling(max_tokens=96)
 AGAIN = Sampling(max_tokens=96, temperature=0.8, top_p=0.95, n=2, seed=1)
+SHORT = Sampling(max_tokens=32)
+SHORT_AGAIN = Sampling(max_tokens=32, temperature=0.8, top_p=0.95, n=4, seed=1)
 
 
 @dataclass(frozen=True)
@@ -60,26 +71,90 @@ def english(count: int) -> list[Task]:
     return [Task(EN.format(evidence=text), text) for text in chosen]
 
 
-def answered(load: Callable[[], Generator], fingerprint: str, task: Task) -> dict[str, object]:
-    """Draft and refined text with the processor seconds of each, from the cache where they are there."""
-    key = hashlib.sha256(f"{fingerprint}\n{LONGEST}\n{AGAIN}\n{task.prompt}".encode()).hexdigest()[:24]
-    path = settings().cache_dir / "benchmarks" / "refined" / f"{key}.json"
+@dataclass(frozen=True)
+class Refined:
+    """A draft, what became of it, who offered that, and the processor seconds of both."""
+
+    draft: str
+    refined: str
+    by: str
+    draft_seconds: float
+    refine_seconds: float
+
+
+def kept(key: str, make: Callable[[], Refined]) -> Refined:
+    """What `make` makes, from the cache where it is there."""
+    name = hashlib.sha256(key.encode()).hexdigest()[:24]
+    path = settings().cache_dir / "benchmarks" / "refined" / f"{name}.json"
     if not path.is_file():
-        generator = load()
-        started = time.process_time()
-        draft = generator.generate([task.prompt], LONGEST)[0].text
-        drafted = time.process_time()
-        ways = [way(generator, task.prompt, AGAIN) for way in (Regenerate, EditWorst, ResampleUnlikely)]
-        found = refine(
-            draft,
-            evaluator(Groundedness(language=detect_language(task.evidence)), Context(evidence=(task.evidence,))),
-            ways,
-            rounds=1,
-        )
-        seconds = {"draft_seconds": drafted - started, "refine_seconds": time.process_time() - drafted}
-        write_atomic(path, json.dumps({"draft": draft, "refined": found.text, **seconds}, ensure_ascii=False))
-    kept: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-    return kept
+        write_atomic(path, json.dumps(asdict(make()), ensure_ascii=False))
+    return Refined(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def run(
+    generator: Generator, prompt: str, longest: Sampling, ways: Sequence[type], again: Sampling, **how: Any
+) -> Refined:
+    started = time.process_time()
+    draft = generator.generate([prompt], longest)[0].text
+    drafted = time.process_time()
+    found = refine(draft, how.pop("evaluate"), [way(generator, prompt, again) for way in ways], rounds=1, **how)
+    return Refined(draft, found.text, found.versions[-1].by, drafted - started, time.process_time() - drafted)
+
+
+def free_form(model: str, task: Task) -> Refined:
+    def make() -> Refined:
+        metric = Groundedness(language=detect_language(task.evidence))
+        evaluate = evaluator(metric, Context(evidence=(task.evidence,)))
+        ways = (Regenerate, EditWorst, ResampleUnlikely)
+        return run(load_generator(model), task.prompt, LONGEST, ways, AGAIN, evaluate=evaluate)
+
+    return kept(f"{locate(model, 'causal').fingerprint}\n{LONGEST}\n{AGAIN}\n{task.prompt}", make)
+
+
+def short_answers(model: str, folder: Path, count: int) -> dict[str, object]:
+    """F1 of greedy answers before and after refining them for the learned reward."""
+    reward = load_reward(folder)
+    margin = Card.model_validate_json((folder / CARD).read_bytes()).figures["margin_of_reward_alone"]
+    ways = (Redraw, Regenerate, ResampleUnlikely)
+    found, pairs = [], []
+    for number, item in enumerate(load_items("test", count), start=1):
+
+        def make(item: Item = item) -> Refined:
+            evaluate = evaluator(reward, Context(prompt=item.question, evidence=(item.passage,)))
+            return run(
+                load_generator(model),
+                item.prompt,
+                SHORT,
+                ways,
+                SHORT_AGAIN,
+                evaluate=evaluate,
+                margin=margin,
+                enough=9.0,
+            )
+
+        key = f"{sha256_of(folder / WEIGHTS)} {margin}\n{SHORT}\n{SHORT_AGAIN}\n{item.prompt}"
+        found.append(kept(key, make))
+        pairs.append(tuple(f1([found[-1].draft, found[-1].refined], item)))
+        print(f"short: {number} of {count}", flush=True)
+    gain = [after - before for before, after in pairs]
+    return {
+        "questions": count,
+        "margin": margin,
+        "f1_before": round(statistics.mean(before for before, _ in pairs), 4),
+        "f1_after": round(statistics.mean(after for _, after in pairs), 4),
+        "two_standard_errors_of_the_gain": round(2 * statistics.stdev(gain) / len(gain) ** 0.5, 4),
+        "better": sum(value > 0 for value in gain),
+        "worse": sum(value < 0 for value in gain),
+        "taken_from": dict(Counter(one.by for one in found)),
+        "cpu_seconds": cost(found),
+    }
+
+
+def cost(found: Sequence[Refined]) -> dict[str, float]:
+    return {
+        "draft": round(sum(one.draft_seconds for one in found), 1),
+        "refine": round(sum(one.refine_seconds for one in found), 1),
+    }
 
 
 def state(texts: Sequence[str], tasks: Sequence[Task]) -> dict[str, object]:
@@ -104,20 +179,21 @@ def state(texts: Sequence[str], tasks: Sequence[Task]) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="qwen2.5-coder-0.5b")
-    parser.add_argument("--answers", type=int, default=16, help="in each language")
+    parser.add_argument("--answers", type=int, default=16, help="free-form ones, in each language")
+    parser.add_argument("--reward", type=Path, help="folder of a learned reward; adds the refining of short answers")
+    parser.add_argument("--questions", type=int, default=48, help="short ones")
     given = parser.parse_args()
-    fingerprint = locate(given.model, "causal").fingerprint
     report: dict[str, object] = {"benchmark": "refine", "model": given.model, "answers": given.answers}
+    if given.reward:
+        report["short answers, learned reward"] = short_answers(given.model, given.reward, given.questions)
+        print(report["short answers, learned reward"])
     for language, tasks in (("zh", chinese(given.answers)), ("en", english(given.answers))):
         found = []
         for number, task in enumerate(tasks, start=1):
-            found.append(answered(lambda: load_generator(given.model), fingerprint, task))
+            found.append(free_form(given.model, task))
             print(f"{language}: {number} of {len(tasks)}", flush=True)
-        cost = {
-            name: round(sum(float(str(one[f"{name}_seconds"])) for one in found), 1) for name in ("draft", "refine")
-        }
-        before, after = (state([str(one[name]) for one in found], tasks) for name in ("draft", "refined"))
-        report[language] = {"before": before, "after": after, "cpu_seconds": cost}
+        before, after = state([one.draft for one in found], tasks), state([one.refined for one in found], tasks)
+        report[language] = {"before": before, "after": after, "cpu_seconds": cost(found)}
         print(language, report[language])
     print(json.dumps(report))
 

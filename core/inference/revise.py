@@ -27,6 +27,19 @@ _UNKNOWN: Mapping[Language, str] = {"en": "it is not good enough", "zh": "不够
 
 
 @dataclass(frozen=True, slots=True)
+class Redraw:
+    """Draws the whole text again, knowing nothing of the draft or its score."""
+
+    generator: Generator
+    prompt: Prompt
+    sampling: Sampling = _TWO
+    name: str = "redraw"
+
+    def __call__(self, draft: str, score: Score) -> list[str]:
+        return [completion.text.strip() for completion in self.generator.generate([self.prompt], self.sampling)]
+
+
+@dataclass(frozen=True, slots=True)
 class Regenerate:
     """Asks for the whole text again, with what the score says against it."""
 

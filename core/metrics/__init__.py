@@ -7,7 +7,7 @@ from core.metrics.composite import Composite, named_metrics, parse_metric
 from core.metrics.diversity import Distinct, NgramEntropy
 from core.metrics.form import Brevity, JsonSchema, Length, Pattern
 from core.metrics.groundedness import Groundedness
-from core.metrics.learned import ScoredBy
+from core.metrics.learned import LearnedReward, ScoredBy
 from core.metrics.metric import Context, Metric, MissingContext, Part, Score
 from core.metrics.rouge import RougeL, RougeN
 from core.metrics.semantic import Relevance, SemanticSimilarity
@@ -24,6 +24,7 @@ __all__ = [
     "ExactMatch",
     "Groundedness",
     "JsonSchema",
+    "LearnedReward",
     "Length",
     "Metric",
     "MissingContext",

@@ -11,7 +11,7 @@ from core.inference import Completion, ContinuationScore, RawText, Sampling
 from core.inference.generator import GREEDY
 from core.inference.local import LocalGenerator
 from core.inference.refine import evaluator, refine
-from core.inference.revise import EditWorst, Regenerate, ResampleUnlikely
+from core.inference.revise import EditWorst, Redraw, Regenerate, ResampleUnlikely
 from core.metrics import Context, Groundedness, Part, Score
 from core.text.spans import Span
 
@@ -175,3 +175,9 @@ def test_a_gain_within_the_margin_leaves_the_draft():
     assert refine("a", by_length, Offers(*offers), margin=0.3).text == "a"
     with pytest.raises(InputError, match="margin"):
         refine("a", by_length, Offers(*offers), margin=-0.1)
+
+
+def test_redrawing_asks_the_same_again():
+    generator = Scripted(" one ", "two")
+    assert Redraw(generator, "Where?")("draft", Score(0.2, reason="bad")) == ["one", "two"]
+    assert generator.asked == ["Where?"]
