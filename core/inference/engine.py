@@ -147,9 +147,12 @@ def cache_tokens(config: Any, bytes_per_number: int) -> int:
 
 
 def _token_bytes(config: Any, bytes_per_number: int) -> int:
-    """Keys and values of one token in all layers."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    """Keys and values of one token in all layers; for a model without any (Mamba) its hidden state while it is read."""
+    attention_heads = getattr(config, "num_attention_heads", None)
+    if not attention_heads:
+        return int(config.hidden_size * bytes_per_number)
+    heads = getattr(config, "num_key_value_heads", None) or attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // attention_heads
     return int(2 * config.num_hidden_layers * heads * width * bytes_per_number)
 
 

@@ -1,7 +1,7 @@
-"""Which way a model runs: `SharedPrefixForward`, or `PlainForward` where that is not for it.
+"""Which way a model runs: `SharedPrefixForward`, or `PlainForward` where that is not for it, or `UncachedForward`.
 
-On first use the fast way is compared with the model's own forward pass; where they differ, the model goes the plain way
-from then on, with a warning.
+On first use a way is compared with the model's own forward pass; where they differ, the model goes the next way from
+then on, with a warning.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from core.inference.plain import PlainForward
 from core.inference.shared_prefix import SharedPrefixForward
+from core.inference.uncached import UncachedForward, last_logits
 
 if TYPE_CHECKING:
     import torch
@@ -78,27 +79,15 @@ def differs_from_model(forward: Forward, model: Any, device: str, dtype: str) ->
     try:
         rows = forward.start(prompts, [2, 1, 1])
         for keep in ([0, 1, 2, 3], [0, 3, 2], [0, 1, 2]):
-            worst = max(worst, _relative_difference(rows.logits, _own_logits(model, texts, device)))
+            worst = max(worst, _relative_difference(rows.logits, last_logits(model, texts, device)))
             tokens = [numbers[(3 * row + len(texts[row])) % len(numbers)] for row in keep]
             texts = [[*texts[row], token] for row, token in zip(keep, tokens, strict=True)]
             rows.advance(tokens, keep)
-        worst = max(worst, _relative_difference(rows.logits, _own_logits(model, texts, device)))
+        worst = max(worst, _relative_difference(rows.logits, last_logits(model, texts, device)))
     except (RuntimeError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         return f"{type(error).__name__}: {error}".splitlines()[0]
     limit = _CHECK_TOLERANCE[dtype]
     return "" if worst <= limit else f"logits differ by {worst:.2g} of their spread; {limit:g} is allowed"
-
-
-def _own_logits(model: Any, texts: Sequence[list[int]], device: str) -> torch.Tensor:
-    """What the model itself says of the last tokens, ``(B, V)``: padding on the right is never seen from there."""
-    import torch
-
-    longest = max(map(len, texts))
-    tokens = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=device)
-    with torch.inference_mode():
-        logits = model(input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False).logits
-    found: torch.Tensor = logits[range(len(texts)), [len(text) - 1 for text in texts]].float()
-    return found
 
 
 def _relative_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -119,29 +108,28 @@ class ForwardChoice:
     ) -> None:
         self._model, self._device, self._dtype, self._name = model, device, dtype, name
         self._turn = cast(Any, turn or threading.RLock())
+        self._fast = SharedPrefixForward(model, device, self._turn)
         self._plain = PlainForward(model, padding=padding, device=device, turn=self._turn)
+        self._uncached = UncachedForward(model, device, self._turn)
         self._limit = shared_prefix_limit(model)
-        self._fast: SharedPrefixForward | None = None
         self._decided = threading.Lock()
-        self._checked = False
+        self._right: dict[str, bool] = {}  # of each way that was looked at
 
     def for_length(self, tokens: int) -> Forward:
         """The way for prompts that grow to `tokens` with their completions."""
-        if self._limit is not None and tokens > self._limit:
-            return self._plain
         with self._decided:
-            if not self._checked:
-                self._check()
-        return self._fast or self._plain
+            within = self._limit is None or tokens <= self._limit
+            if within and self._agrees("the fast way", self._fast, "the plain way, which is slower"):
+                return self._fast
+            if self._agrees("the plain way", self._plain, "without a cache, which is very slow"):
+                return self._plain
+            return self._uncached
 
-    def _check(self) -> None:
-        fast = SharedPrefixForward(self._model, self._device, self._turn)
-        with self._turn:  # the model's own way is looked at, too
-            reason = differs_from_model(fast, self._model, self._device, self._dtype)
-        self._checked = True
-        if reason:
-            warnings.warn(
-                f"'{self._name}' is run the plain way, which is slower: {reason}.", RuntimeWarning, stacklevel=4
-            )
-        else:
-            self._fast = fast
+    def _agrees(self, way: str, forward: Forward, instead: str) -> bool:
+        if way not in self._right:
+            with self._turn:  # the model's own way is looked at, too
+                reason = differs_from_model(forward, self._model, self._device, self._dtype)
+            self._right[way] = not reason
+            if reason:
+                warnings.warn(f"'{self._name}' is run {instead}: {reason}.", RuntimeWarning, stacklevel=4)
+        return self._right[way]

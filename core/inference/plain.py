@@ -1,10 +1,12 @@
 """The plain way to run a causal model: rows padded on the left, transformers' own cache and attention.
 
-For models the fast way is not made for (recurrent layers, sliding windows that fill up), and its reference.
+For models the fast way is not made for (recurrent layers, sliding windows that fill up), and its reference. The cache
+may hold keys and values, states of recurrent layers (Mamba), or both; what it holds is transformers' business.
 """
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -63,6 +65,7 @@ class PlainContinuation:
         self._model = model
         self._device = device
         self._mask = mask.to(device)  # (B, T)
+        self._cache_name = cache_name(model)
         self._cache: Any = None
         self._run(tokens.to(device), _positions_of(self._mask))
 
@@ -73,7 +76,7 @@ class PlainContinuation:
         if list(rows) != list(range(len(self._mask))):
             index = torch.tensor(list(rows), device=self._device)
             with torch.inference_mode():
-                self._cache.batch_select_indices(index)
+                self._cache.reorder_cache(index)  # takes any rows, and knows layers without keys and values too
             self._mask = self._mask[index]
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(rows), 1)], dim=1)
         new = torch.tensor(tokens, device=self._device).unsqueeze(-1)  # (B, 1)
@@ -82,17 +85,26 @@ class PlainContinuation:
     def _run(self, tokens: torch.Tensor, positions: torch.Tensor) -> None:
         import torch
 
+        # Recurrent models take a mask for the prompt alone: their state has passed the padding over by then.
+        needs_mask = self._cache is None or self._cache_name == "past_key_values"
         with self._turn, torch.inference_mode():
             output = self._model(
                 input_ids=tokens,
-                attention_mask=self._mask,
+                attention_mask=self._mask if needs_mask else None,
                 position_ids=positions,
-                past_key_values=self._cache,
                 use_cache=True,
                 logits_to_keep=1,
+                **{self._cache_name: self._cache},
             )
-        self._cache = output.past_key_values
+        self._cache = output[self._cache_name]
         self.logits: torch.Tensor = output.logits[:, -1].float()  # (B, V)
+
+
+def cache_name(model: Any) -> str:
+    """What the model calls its cache: recurrent families have a name of their own for it."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # peft hides the names
+    names = inspect.signature(inner.forward).parameters
+    return "cache_params" if "cache_params" in names else "past_key_values"
 
 
 def _left_padded(rows: Sequence[list[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
