@@ -97,6 +97,7 @@ def run_plan(
     examples = read_examples(plan.examples)
     pool = tuple(read_demonstrations(plan.demonstrations)) if plan.demonstrations else ()
     metric = parse_metric(plan.metric)
+    shots = shot_sets(plan, pool)
     generator = generator or load_generator(plan.model)
     instructions = list(plan.instructions)
     if plan.proposals:
@@ -107,7 +108,7 @@ def run_plan(
     result = search_prompts(
         generator,
         instructions,
-        shot_sets(plan, pool),
+        shots,
         examples,
         Task(metric, plan.choices, Sampling(max_tokens=plan.max_tokens)),
         finalists=plan.finalists,
