@@ -44,3 +44,21 @@ def test_an_analyst_follows_a_number_to_its_cell(
     page.screenshot(path=str(screenshot_path), full_page=True)
     assert dialogs == []
     page.close()
+
+
+def test_an_analyst_sees_who_pledged_what(served_page: Callable[[str], str], browser, screenshot_path: Path):
+    page = browser.new_page(viewport={"width": 1400, "height": 1800})
+    page.set_default_timeout(_TIMEOUT_MS)
+    page.goto(served_page("finance-risk"))
+    page.get_by_text("distress zone (below 1.1)").first.wait_for()
+    page.get_by_text("中文").click()
+    page.get_by_text("用文字概述（语言模型）").wait_for()
+    page.locator("[data-test-script-state='notRunning']").wait_for()
+    page.get_by_label("或查看虚构公司的样例").click()
+    page.get_by_text("股份质押公告，中文").click()
+    page.get_by_role("tab", name="事件（0）").click()
+    page.get_by_text("由语言模型填写规则留空的角色").wait_for()
+    page.get_by_role("cell", name="澄川控股有限公司", exact=True).first.wait_for()
+    page.get_by_role("cell", name="未读出", exact=True).first.wait_for()
+    page.screenshot(path=str(screenshot_path), full_page=True)
+    page.close()

@@ -22,6 +22,7 @@ def test_a_reader_goes_from_the_note_to_the_evidence(served_page, browser, scree
     page.get_by_text("双手抖动").last.click()
     page.locator("mark", has_text="角膜K-F环阳性").first.wait_for(timeout=30_000)
     expect(page.locator("mark", has_text="抽搐").locator("sub").first).to_contain_text("否认", timeout=30_000)
+    page.get_by_text("由语言模型读取用药、生命体征、过敏与既往史").wait_for()
     page.screenshot(path=str(screenshot_path.with_name(f"{screenshot_path.stem}-note.png")))
 
     page.get_by_role("tab", name="鉴别诊断").click()
