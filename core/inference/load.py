@@ -93,6 +93,11 @@ def _load_local(
 
     entry = catalogue_entries().get(name)
     if (entry.kind if entry else family_of(locate(name).folder)) == "seq2seq":
+        if quantisation:
+            raise ConfigError(
+                f"quantisation = '{quantisation}' is for causal models, and '{name}' is an encoder-decoder.",
+                hint="Unset TRIVIUM_QUANTISATION, or choose another model.",
+            )
         loaded = load_seq2seq(name, placement=placement)
         if adapter is not None:  # a copy of the model of its own, and the adapter is never switched
             adapters = AdapterSet(loaded)

@@ -53,10 +53,10 @@ def _list(_: argparse.Namespace) -> int:
         print("\nAlso here:")
     for manifest in others:
         print(f"{manifest.name:<40}from {manifest.source}")
-    print(
-        "\nNo reranker and no encoder-decoder model is listed: no package with the weights of one is known to us. "
-        "Any from the hub or in a folder will do."
-    )
+    kinds = {entry.kind for entry in catalogue_entries().values()}
+    for kind, called in (("reranker", "reranker"), ("seq2seq", "encoder-decoder model")):
+        if kind not in kinds:
+            print(f"\nNo {called} is listed: no package with the weights of one is known. The hub or a folder will do.")
     return 0
 
 

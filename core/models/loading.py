@@ -22,7 +22,7 @@ from core.models.embedding_cache import EmbeddingCache
 from core.models.hardware import Placement, choose_placement
 from core.models.locate import LocatedModel, locate
 from core.models.quantise import Quantised, check_quantisation, quantise
-from core.models.reranker import Reranker, longest_pair
+from core.models.reranker import Reranker, longest_pair, why_not_a_reranker
 
 _ONE_AT_A_TIME = threading.Lock()
 """transformers loads with global state, and two sessions that start together should share one model."""
@@ -146,9 +146,8 @@ def _load_embedder(name: str, placement: Placement, cache_dir: Path) -> Embedder
 @cache
 def _load_reranker(name: str, placement: Placement, _cache_dir: Path) -> Reranker:
     loaded = _load(locate(name, "reranker"), placement, "AutoModelForSequenceClassification")
-    outputs, padding = loaded.model.config.num_labels, loaded.tokenizer.pad_token_id
-    if outputs != 1 or padding is None:
-        reason = f"it gives {outputs} scores a text" if outputs != 1 else "its tokenizer has no padding token"
+    reason = why_not_a_reranker(loaded.model, loaded.tokenizer)
+    if reason:
         raise ModelNotAvailable(
             f"'{name}' is not a reranker: {reason}.",
             hint="Choose a cross-encoder with one output, such as bge-reranker.",

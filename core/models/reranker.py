@@ -95,6 +95,20 @@ class Reranker:
         return result
 
 
+def why_not_a_reranker(model: Any, tokenizer: Any) -> str:
+    """Why a sequence-classification model cannot be used as a reranker; empty if it can.
+
+    Decoders are left out: each expects its own prompt around query and passage, and scores without it mean little.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    if model.config.num_labels != 1:
+        return f"it gives {model.config.num_labels} scores a text"
+    if model.config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        return f"models of type '{model.config.model_type}' do not read both ways, or expect a prompt of their own"
+    return "" if tokenizer.pad_token_id is not None else "its tokenizer has no padding token"
+
+
 def longest_pair(model: Any, tokenizer: Any) -> int:
     """Tokens that `model` can read: its positions, or its tokenizer's limit where that is lower; 512 by default."""
     config = model.config

@@ -12,7 +12,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-from core.errors import InputError, ModelNotAvailable
+from core.errors import ConfigError, InputError, ModelNotAvailable
 from core.inference import RawText, Sampling, load_generator
 from core.inference.constraint import matching_choice
 from core.inference.local import LocalGenerator
@@ -277,6 +277,12 @@ def test_the_loader_looks_at_the_configuration(t5_folder: Path, tiny, fresh_sett
     causal = load_generator(str(tiny.folder))
     assert isinstance(causal, LocalGenerator)
     assert not isinstance(causal, Seq2SeqGenerator)
+
+
+def test_a_setting_that_does_not_hold_is_an_error(t5_folder: Path, fresh_settings):
+    fresh_settings(dtype="float32", device="cpu", quantisation="int8")
+    with pytest.raises(ConfigError, match="quantisation"):
+        load_generator(str(t5_folder))
 
 
 def test_one_loader_does_not_take_the_other_s_models(t5_folder: Path, tiny):

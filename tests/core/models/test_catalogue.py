@@ -53,6 +53,13 @@ def test_the_settings_name_models_that_are_fetched_by_default():
     assert {fields[name].default for name in ("generator", "embedder", "intent_encoder")} <= names
 
 
+@pytest.mark.parametrize("kind", ["reranker", "seq2seq"])
+def test_the_schema_has_kinds_the_catalogue_lacks(kind: str):
+    head = MINIMAL.replace("causal", kind).replace("pypi:", "hf:owner/name")
+    assert one("", head).kind == kind
+    assert kind not in {entry.kind for entry in catalogue_entries().values()}
+
+
 def test_parts_are_counted_and_files_inherit_the_wheel():
     entry = one(
         f'wheel = "w==1"\nfolder = "w/data/"\nfiles = [{{ path = "a.json", size_bytes = 1, sha256 = "{SHA}" }},'

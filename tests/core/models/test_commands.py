@@ -26,6 +26,16 @@ def test_list_says_what_is_here(toy, capsys: pytest.CaptureFixture[str]):
     assert "MIT" in line
 
 
+def test_list_says_of_which_kinds_there_is_none(toy, use_catalogue, capsys: pytest.CaptureFixture[str]):
+    run("list")
+    assert "No reranker is listed" in capsys.readouterr().out
+    use_catalogue(toy.entry(kind="reranker"))
+    run("list")
+    out = capsys.readouterr().out
+    assert "No reranker is listed" not in out
+    assert "No encoder-decoder model is listed" in out
+
+
 def test_list_names_what_is_not_in_the_catalogue(toy, use_catalogue, capsys: pytest.CaptureFixture[str]):
     run("pull", "toy")
     use_catalogue(toy.entry().replace('name = "toy"', 'name = "other"'))

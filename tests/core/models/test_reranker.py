@@ -142,6 +142,16 @@ def test_a_classifier_with_several_outputs_is_not_a_reranker(tmp_path: Path):
         load_reranker(str(build(tmp_path / "model", lambda size: bert(size, labels=3))))
 
 
+def test_a_decoder_is_not_a_reranker(tmp_path: Path):
+    def qwen2(size: int) -> torch.nn.Module:
+        return transformers.Qwen2ForSequenceClassification(
+            config(transformers.Qwen2Config, size, num_labels=1, num_key_value_heads=2, pad_token_id=0)
+        )
+
+    with pytest.raises(ModelNotAvailable, match="prompt of their own"):
+        load_reranker(str(build(tmp_path / "model", qwen2)))
+
+
 def test_a_reranker_is_not_silently_an_embedder_of_something_else(tmp_path: Path):
     """Its encoder may be used, as every weight of it is there."""
     assert load_embedder(str(build(tmp_path / "model", bert))).dimension == 16
