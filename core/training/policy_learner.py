@@ -205,7 +205,8 @@ class PolicyLearner:
         text = self._policy.loaded.tokenizer.decode(drawn.token_ids, skip_special_tokens=True)
         for stop in self._stop:
             text = text.split(stop, 1)[0]
-        return Sample(item.id, item.text, text.strip(), item.context, drawn.finish_reason == "stop")
+        finished = drawn.finish_reason == "stop"
+        return Sample(item.id, item.text, text.strip(), item.context, finished, item.token_ids, drawn.token_ids)
 
     def _judge(self, groups: Sequence[Group]) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and values ``(B, T)`` of the policy as it is, without gradient."""

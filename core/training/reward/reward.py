@@ -27,6 +27,7 @@ class Sample:
         text: the response.
         context: references and evidence of the prompt, where the data has them.
         finished: whether it came to its own end, and was not cut at the limit of tokens.
+        prompt_ids, response_ids: both as tokens of the policy, for rewards that read those.
     """
 
     prompt_id: str
@@ -34,6 +35,8 @@ class Sample:
     text: str
     context: Context = NO_CONTEXT
     finished: bool = True
+    prompt_ids: tuple[int, ...] = ()
+    response_ids: tuple[int, ...] = ()
 
     def describe(self) -> str:
         """The sample in one line, for an error."""
