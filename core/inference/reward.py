@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from core.errors import ModelFileMismatch, UnreadableFile
 from core.files import read_bytes, write_atomic
@@ -44,10 +45,18 @@ class Card(BaseModel):
 
     model: str
     fingerprint: str
-    layers: int
+    layers: int = Field(ge=1)
     template: str
     learned_on: str
     figures: dict[str, float] = {}
+
+    @field_validator("template")
+    @classmethod
+    def _two_places(cls, template: str) -> str:
+        places = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+        if places != {"evidence", "question"}:
+            raise ValueError("the template must have {evidence} and {question}, and no other place")
+        return template
 
 
 @dataclass(frozen=True, slots=True, eq=False)

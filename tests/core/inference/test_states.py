@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,15 @@ def test_a_reward_comes_back_from_its_folder(card: Card, tmp_path):
 def test_a_reward_learned_with_other_files_is_refused(card: Card, tmp_path):
     save_reward(tmp_path, LinearHead(np.zeros(69, dtype=np.float32), 0.0), card.model_copy(update={"fingerprint": "x"}))
     with pytest.raises(ModelFileMismatch):
+        load_reward(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "template", ["{question}", "{evidence} {question} {0}", "{evidence.__class__} {question}", "{"]
+)
+def test_a_template_with_other_places_is_refused(card: Card, tmp_path, template: str):
+    (tmp_path / "card.json").write_text(json.dumps({**card.model_dump(), "template": template}))
+    with pytest.raises(UnreadableFile, match="card"):
         load_reward(tmp_path)
 
 
