@@ -271,7 +271,7 @@ def load_prepared(folder: Path) -> Prepared:
         if not path.is_file():
             raise DataMismatch(f"'{path}' is missing.", hint="Prepare the data again.")
         content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != card.content["files"][path.name]["sha256"]:
+        if hashlib.sha256(content).hexdigest() != card.content["files"].get(path.name, {}).get("sha256"):
             raise DataMismatch(f"'{path}' was changed after it was prepared.", hint="Prepare the data again.")
         rows = (json.loads(line) for line in content.decode("utf-8").split("\n") if line)
         splits[name] = tuple(from_json(card.kind, row, split=name) for row in rows)
@@ -289,6 +289,7 @@ def load_card(folder: Path) -> Card:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"'{path}' is broken: {error}.", hint="Prepare the data again.") from error
-    if not isinstance(content, dict) or content.get("version") != CARD_VERSION:
-        raise UnreadableFile(f"'{path}' is of another version.", hint="Prepare the data again.")
+    needed = {"kind", "sha256", "files", "notes"}
+    if not isinstance(content, dict) or content.get("version") != CARD_VERSION or not needed <= content.keys():
+        raise UnreadableFile(f"'{path}' is of another version, or no data card.", hint="Prepare the data again.")
     return Card(content)

@@ -62,6 +62,10 @@ def test_what_was_prepared_is_read_back_and_guarded(questions: Path, tmp_path: P
         load_prepared(tmp_path / "out")
     with pytest.raises(UnreadableFile, match="no folder of prepared data"):
         load_prepared(tmp_path)
+    for broken in ('{"version": 1}', "[]", "{"):
+        (tmp_path / "out" / "card.json").write_text(broken)
+        with pytest.raises(UnreadableFile):
+            load_prepared(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
