@@ -55,12 +55,15 @@ def take_step(
     requests: Sequence[Request], logits: torch.Tensor, end_ids: frozenset[int]
 ) -> tuple[list[int], list[str]]:
     """Draw a token for each request from logits ``(B, V)``: the tokens, and what each can show in addition."""
+    import torch
+
     drawn = draw_tokens(requests, logits)
-    logprobs = token_logprobs(_tempered(requests, logits), drawn).tolist()
-    tokens = drawn.tolist()
+    logprobs = token_logprobs(_tempered(requests, logits), drawn)
+    # One transfer a step: an accelerator is waited for once. float32 holds every token id below 2^24.
+    numbers = torch.stack([drawn.float(), logprobs]).tolist()
+    tokens, values = [int(token) for token in numbers[0]], numbers[1]
     pieces = [
-        request.take(token, logprob, end_ids)
-        for request, token, logprob in zip(requests, tokens, logprobs, strict=True)
+        request.take(token, logprob, end_ids) for request, token, logprob in zip(requests, tokens, values, strict=True)
     ]
     return tokens, pieces
 
@@ -99,8 +102,8 @@ def _draw_alike(requests: Sequence[Request], logits: torch.Tensor) -> torch.Tens
         logits = only_allowed(logits, [request.matcher for request in requests if request.matcher is not None])
     noise = logits
     if sampling.temperature > 0:
-        sources = [request.random_numbers(vocabulary) for request in requests]
-        noise = exponential_noise(sources, vocabulary).to(logits.device)
+        sources = [request.random_numbers(vocabulary, logits.device) for request in requests]
+        noise = exponential_noise(sources, vocabulary, logits.device)
     return draw(
         logits,
         noise,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import InputError, InternalError
 from core.inference.constraint import Matcher
-from core.inference.decoding import random_source
+from core.inference.decoding import device_source, exponential_noise, random_source
 from core.inference.detokenize import TextStream
 from core.inference.generator import Completion, FinishReason, Sampling
 
@@ -37,20 +37,22 @@ class Request:
     matcher: Matcher | None = None
     logprob_temperature: float = 1.0
     draws_behind: int = 0
+    on_device: torch.Generator | None = None
 
     @property
     def context_ids(self) -> list[int]:
         """Everything that the next token follows."""
         return self.prompt_ids + self.token_ids
 
-    def random_numbers(self, vocabulary: int) -> np.random.Generator:
+    def random_numbers(self, vocabulary: int, device: torch.device) -> np.random.Generator | torch.Generator:
         """Where the next token's ``(V,)`` random numbers come from; those of tokens not drawn here are passed over."""
-        import numpy as np
-
+        if device.type != "cpu" and not self.on_device:
+            self.on_device = device_source(self.source, device)
+        source = self.on_device or self.source
         while self.draws_behind:
-            self.source.standard_exponential(vocabulary, dtype=np.float32)
+            exponential_noise([source], vocabulary, device)
             self.draws_behind -= 1
-        return self.source
+        return source
 
     def take(self, token: int, logprob: float, end_ids: frozenset[int]) -> str:
         """Add a token; returns what can be shown in addition."""

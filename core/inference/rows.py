@@ -106,14 +106,15 @@ class SharedPrefixRows:
         if self._filled > self._room:
             self._grow(max(self._filled, 2 * self._room))
         lengths = [self._prefix.lengths[prompt] if self._prefix else 0 for prompt in self._group]
-        first = torch.tensor(self._first, device=self._device)[:, None]
         self._own_bias = None
         if any(self._first):
+            first = torch.tensor(self._first, device=self._device)[:, None]
             columns = torch.arange(self._filled, device=self._device)
             bias = torch.zeros(len(self), self._filled, device=self._device).masked_fill(columns < first, -math.inf)
             self._own_bias = bias[:, None, None]
-        before = torch.tensor(lengths, device=self._device)[:, None] + self._filled - step - first
-        return before + torch.arange(step, device=self._device)
+        added = self._filled - step
+        before = [length + added - first for length, first in zip(lengths, self._first, strict=True)]
+        return torch.tensor(before, device=self._device)[:, None] + torch.arange(step, device=self._device)
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int, *_: Any, **__: Any

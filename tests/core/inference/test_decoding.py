@@ -10,10 +10,20 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from core.inference import Sampling
-from core.inference.decoding import draw, exponential_noise, random_source, token_logprobs
+from core.inference.decoding import (
+    _first_in_nucleus,
+    _likeliest_in_nucleus,
+    device_source,
+    draw,
+    exponential_noise,
+    random_source,
+    token_logprobs,
+)
 from core.inference.detokenize import TextStream
 
 LOGITS = [2.0, 1.0, 0.5, 0.0, -1.0]
+
+CPU = torch.device("cpu")
 
 
 def frequencies(
@@ -61,11 +71,11 @@ def test_temperature_zero_takes_the_likeliest():
 
 def test_random_numbers_depend_on_seed_prompt_and_copy_alone():
     def first(*key: object) -> list[float]:
-        return exponential_noise([random_source(*key)], 4)[0].tolist()
+        return exponential_noise([random_source(*key)], 4, CPU)[0].tolist()
 
     assert first(1, "a", 0) == first(1, "a", 0)
     assert len({tuple(first(*key)) for key in [(1, "a", 0), (2, "a", 0), (1, "b", 0), (1, "a", 1)]}) == 4
-    together = exponential_noise([random_source(1, "b", 0), random_source(1, "a", 0)], 4)
+    together = exponential_noise([random_source(1, "b", 0), random_source(1, "a", 0)], 4, CPU)
     assert together[1].tolist() == first(1, "a", 0)
 
 
@@ -149,3 +159,29 @@ def test_nucleus_draws_against_a_full_sort(top_p: float, spread: float):
     outside = (ranked.cumsum(dim=-1) - ranked >= top_p).gather(-1, ids.argsort(dim=-1))
     expected = (logits - noise.log()).masked_fill(outside, -math.inf).argmax(dim=-1)
     assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.9, 0.999])
+def test_the_nucleus_by_a_sort_is_that_of_the_search(top_p: float):
+    source = torch.Generator().manual_seed(9)
+    scores = 3 * torch.randn((200, 50), generator=source)
+    scores[:, 7] = scores[:, 9]  # a tie
+    scores[:, 3] = float("-inf")  # not allowed
+    noisy = scores - torch.empty_like(scores).exponential_(generator=source).log()
+    assert _likeliest_in_nucleus(scores, noisy, top_p).tolist() == _first_in_nucleus(scores, noisy, top_p).tolist()
+
+
+def test_noise_made_on_a_device_depends_on_the_row_alone():
+    def source(copy: int) -> torch.Generator:
+        return device_source(random_source(5, "prompt", copy), CPU)
+
+    alone = torch.cat([exponential_noise([source(copy)], 2000, CPU) for copy in range(3)])
+    together = exponential_noise([source(copy) for copy in range(3)], 2000, CPU)
+    assert torch.equal(alone, together)
+    assert together.min() > 0
+    assert together.mean().item() == pytest.approx(1, abs=0.05)
+    assert not torch.equal(together[0], together[1])
+    first = source(1)
+    steps = [exponential_noise([first], 2000, CPU) for _ in range(2)]
+    assert torch.equal(steps[0][0], together[1])
+    assert not torch.equal(*steps)

@@ -10,12 +10,12 @@ import torch
 import transformers
 
 from core.inference import Sampling
-from core.inference.decoding import token_logprobs
+from core.inference.decoding import device_source, token_logprobs
 from core.inference.engine import batches, run_requests
 from core.inference.forward import ForwardChoice, differs_from_model, shared_prefix_limit
 from core.inference.plain import PlainForward
 from core.inference.reading import PromptReading
-from core.inference.request import make_request
+from core.inference.request import go_on_after, make_request
 from core.inference.shared_prefix import SharedPrefixForward
 
 SIZES = {
@@ -116,6 +116,24 @@ def test_samples_are_those_of_the_plain_way_and_of_any_batch(model):
     assert together == apart
     first_copies = run(fast, texts[::-1], sampling, ends=ends)[::-1]
     assert together[::3] == first_copies
+
+
+def test_noise_of_a_device_gives_the_same_text_in_any_batch_and_after_a_break(model):
+    """As on an accelerator, where each request draws from a generator of the device."""
+
+    def drawn(texts: list[list[int]], begun: int = 0) -> list[list[int]]:
+        requests = [make_request(ids, 0, sampling, context_tokens=128, decode=str) for ids in texts]
+        for request, done in zip(requests, whole, strict=False):
+            request.on_device = device_source(request.source, torch.device("cpu"))
+            go_on_after(request, done[:begun], ENDS, 97)
+        for _ in run_requests(SharedPrefixForward(model, "cpu"), requests, ENDS):
+            pass
+        return [request.token_ids for request in requests]
+
+    sampling, whole = Sampling(max_tokens=15, temperature=0.8, top_p=0.9, seed=4), [[]] * 5
+    whole = drawn(prompts())
+    assert drawn(prompts()[:1]) == whole[:1]
+    assert drawn(prompts(), begun=min(map(len, whole)) - 1) == whole
 
 
 def test_scores_equal_a_plain_forward_pass(model, monkeypatch: pytest.MonkeyPatch):
