@@ -116,7 +116,8 @@ def _info(arguments: argparse.Namespace) -> int:
 def _size_rows(facts: ModelFacts) -> list[tuple[str, str]]:
     if facts.weights is None:
         return [("parameters", f"unknown: {facts.unknown}" if facts.unknown else "unknown")]
-    rows = [("parameters", f"{facts.weights.total / 1e6:,.1f} million")]
+    total = facts.weights.total
+    rows = [("parameters", f"{total / 1e6:,.1f} million" if total >= 1e6 else f"{total:,}")]
     sizes = ", ".join(f"{_size(size)} in {dtype}" for dtype, size in facts.weights.memory_bytes().items())
     rows.append(("weights", sizes))
     if facts.kind == "causal" and facts.weights.linear:
