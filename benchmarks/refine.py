@@ -34,11 +34,12 @@ from core.data import dataset
 from core.evaluation import proportion
 from core.files import sha256_of, write_atomic
 from core.inference import Generator, Sampling, load_generator
-from core.inference.refine import evaluator, refine
+from core.inference.refine import Evaluate, evaluator, guarded, refine
 from core.inference.revise import EditWorst, Redraw, Regenerate, ResampleUnlikely
 from core.inference.reward import CARD, Card, load_reward
-from core.metrics import Context, Groundedness
+from core.metrics import Context, Groundedness, Relevance, Score
 from core.metrics.learned import WEIGHTS
+from core.models import load_embedder
 from core.models.locate import locate
 from core.text.language import detect_language
 
@@ -46,6 +47,9 @@ ZH = "根据资料，用两三句完整的话回答问题，只写资料中有�
 EN = "Say in two or three sentences what this text reports. Write only what is in the text.\nText: {evidence}"
 LONGEST = Sampling(max_tokens=96)
 AGAIN = Sampling(max_tokens=96, temperature=0.8, top_p=0.95, n=2, seed=1)
+RELEVANCE_LOSS = 0.03
+"""On 107 validation questions, beside the question with its answer put in: of quotations that hold the answer 61 % lose
+no more, of other sentences of the passage 7 %."""
 SHORT = Sampling(max_tokens=32)
 SHORT_AGAIN = Sampling(max_tokens=32, temperature=0.8, top_p=0.95, n=4, seed=1)
 
@@ -54,13 +58,15 @@ SHORT_AGAIN = Sampling(max_tokens=32, temperature=0.8, top_p=0.95, n=4, seed=1)
 class Task:
     prompt: str
     evidence: str
+    question: str = ""
     answers: tuple[str, ...] = ()
 
 
 def chinese(count: int) -> list[Task]:
     items = load_items("test", count)
     return [
-        Task(ZH.format(evidence=item.passage, question=item.question), item.passage, item.answers) for item in items
+        Task(ZH.format(evidence=item.passage, question=item.question), item.passage, item.question, item.answers)
+        for item in items
     ]
 
 
@@ -92,23 +98,42 @@ def kept(key: str, make: Callable[[], Refined]) -> Refined:
 
 
 def run(
-    generator: Generator, prompt: str, longest: Sampling, ways: Sequence[type], again: Sampling, **how: Any
+    generator: Generator,
+    prompt: str,
+    longest: Sampling,
+    ways: Sequence[type],
+    again: Sampling,
+    measure: Callable[[str], Evaluate],
+    **how: Any,
 ) -> Refined:
     started = time.process_time()
     draft = generator.generate([prompt], longest)[0].text
     drafted = time.process_time()
-    found = refine(draft, how.pop("evaluate"), [way(generator, prompt, again) for way in ways], rounds=1, **how)
+    found = refine(draft, measure(draft), [way(generator, prompt, again) for way in ways], rounds=1, **how)
     return Refined(draft, found.text, found.versions[-1].by, drafted - started, time.process_time() - drafted)
 
 
-def free_form(model: str, task: Task) -> Refined:
-    def make() -> Refined:
-        metric = Groundedness(language=detect_language(task.evidence))
-        evaluate = evaluator(metric, Context(evidence=(task.evidence,)))
-        ways = (Regenerate, EditWorst, ResampleUnlikely)
-        return run(load_generator(model), task.prompt, LONGEST, ways, AGAIN, evaluate=evaluate)
+def free_form(model: str, task: Task, *, guard: bool) -> Refined:
+    metric = Groundedness(language=detect_language(task.evidence))
 
-    return kept(f"{locate(model, 'causal').fingerprint}\n{LONGEST}\n{AGAIN}\n{task.prompt}", make)
+    def measure(draft: str) -> Evaluate:
+        evaluate = evaluator(metric, Context(evidence=(task.evidence,)))
+        if not (guard and task.question):
+            return evaluate
+        relevance = evaluator(Relevance(load_embedder()), Context(prompt=task.question))
+        return guarded(evaluate, relevance, draft, loss=RELEVANCE_LOSS)
+
+    def make() -> Refined:
+        ways = (Regenerate, EditWorst, ResampleUnlikely)
+        return run(load_generator(model), task.prompt, LONGEST, ways, AGAIN, measure, enough=whole)
+
+    loss = RELEVANCE_LOSS if guard and task.question else None
+    return kept(f"{locate(model, 'causal').fingerprint} {loss}\n{LONGEST}\n{AGAIN}\n{task.prompt}", make)
+
+
+def whole(score: Score) -> bool:
+    """Whether every sentence is grounded."""
+    return bool(score.parts) and all(part.value > 0 for part in score.parts)
 
 
 def short_answers(model: str, folder: Path, count: int) -> dict[str, object]:
@@ -121,16 +146,8 @@ def short_answers(model: str, folder: Path, count: int) -> dict[str, object]:
 
         def make(item: Item = item) -> Refined:
             evaluate = evaluator(reward, Context(prompt=item.question, evidence=(item.passage,)))
-            return run(
-                load_generator(model),
-                item.prompt,
-                SHORT,
-                ways,
-                SHORT_AGAIN,
-                evaluate=evaluate,
-                margin=margin,
-                enough=9.0,
-            )
+            generator = load_generator(model)
+            return run(generator, item.prompt, SHORT, ways, SHORT_AGAIN, lambda _: evaluate, margin=margin, enough=9.0)
 
         key = f"{sha256_of(folder / WEIGHTS)} {margin}\n{SHORT}\n{SHORT_AGAIN}\n{item.prompt}"
         found.append(kept(key, make))
@@ -162,8 +179,7 @@ def state(texts: Sequence[str], tasks: Sequence[Task]) -> dict[str, object]:
         Groundedness().score([text], Context(evidence=(task.evidence,)))[0]
         for text, task in zip(texts, tasks, strict=True)
     ]
-    whole = [bool(score.parts) and all(part.value > 0 for part in score.parts) for score in scores]
-    share = proportion(sum(whole), len(whole))
+    share = proportion(sum(map(whole, scores)), len(scores))
     report: dict[str, object] = {
         "fully_grounded": round(share.value, 3),
         "interval": [round(share.low, 3), round(share.high, 3)],
@@ -180,6 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="qwen2.5-coder-0.5b")
     parser.add_argument("--answers", type=int, default=16, help="free-form ones, in each language")
+    parser.add_argument("--no-guard", action="store_true", help="let an answer lose its relevance to the question")
     parser.add_argument("--reward", type=Path, help="folder of a learned reward; adds the refining of short answers")
     parser.add_argument("--questions", type=int, default=48, help="short ones")
     given = parser.parse_args()
@@ -190,10 +207,11 @@ def main() -> None:
     for language, tasks in (("zh", chinese(given.answers)), ("en", english(given.answers))):
         found = []
         for number, task in enumerate(tasks, start=1):
-            found.append(free_form(given.model, task))
+            found.append(free_form(given.model, task, guard=not given.no_guard))
             print(f"{language}: {number} of {len(tasks)}", flush=True)
         before, after = state([one.draft for one in found], tasks), state([one.refined for one in found], tasks)
-        report[language] = {"before": before, "after": after, "cpu_seconds": cost(found)}
+        told = {"revised": sum(one.draft != one.refined for one in found), "cpu_seconds": cost(found)}
+        report[language] = {"before": before, "after": after, **told}
         print(language, report[language])
     print(json.dumps(report))
 

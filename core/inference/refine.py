@@ -87,6 +87,26 @@ def evaluator(metric: Metric, context: Context = NO_CONTEXT) -> Evaluate:
     return lambda texts: metric.score(texts, context)
 
 
+def guarded(evaluate: Evaluate, guard: Evaluate, draft: str, *, loss: float) -> Evaluate:
+    """`evaluate`, but 0 for a text that `guard` scores more than `loss` below the draft; the reason says so.
+
+    What is improved by one measure alone drifts from what it does not measure: refined for groundedness, an answer may
+    become a true sentence about something else. Guarded by its relevance to the question it may not.
+    """
+    (start,) = guard([draft])
+
+    def both(texts: Sequence[str]) -> list[Score]:
+        kept = [value.value >= start.value - loss for value in guard(texts)]
+        return [
+            score
+            if keep
+            else Score(0.0, score.parts, "; ".join(filter(None, (score.reason, "guard: worse than the draft"))))
+            for score, keep in zip(evaluate(texts), kept, strict=True)
+        ]
+
+    return both
+
+
 def refine(
     draft: str,
     evaluate: Evaluate,

@@ -10,7 +10,7 @@ from core.errors import InputError
 from core.inference import Completion, ContinuationScore, RawText, Sampling
 from core.inference.generator import GREEDY
 from core.inference.local import LocalGenerator
-from core.inference.refine import evaluator, refine
+from core.inference.refine import evaluator, guarded, refine
 from core.inference.revise import EditWorst, Redraw, Regenerate, ResampleUnlikely
 from core.metrics import Context, Groundedness, Part, Score
 from core.text.spans import Span
@@ -181,3 +181,16 @@ def test_redrawing_asks_the_same_again():
     generator = Scripted(" one ", "two")
     assert Redraw(generator, "Where?")("draft", Score(0.2, reason="bad")) == ["one", "two"]
     assert generator.asked == ["Where?"]
+
+
+def test_a_guarded_draft_is_not_replaced_by_what_the_guard_ranks_lower():
+    def guard(texts: Sequence[str]) -> list[Score]:
+        return [Score(1.0 - 0.1 * text.count("x")) for text in texts]
+
+    offers = ["xxxxxxxx", "aaxa", "aa"], ["xxxxxxxxx"]
+    found = refine("a", guarded(by_length, guard, "a", loss=0.15), Offers(*offers), rounds=5)
+    assert [version.text for version in found.versions] == ["a", "aaxa"]
+    refused = found.steps[0].proposals[0]
+    assert refused.score.value == 0 and "guard" in refused.score.reason
+    strict = refine("a", guarded(by_length, guard, "a", loss=0.0), Offers(*offers), rounds=5)
+    assert strict.text == "aa"
