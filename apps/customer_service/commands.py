@@ -80,7 +80,7 @@ def render(reply: Reply, *, why: bool = False) -> str:
         lines.append(reply.frame)
     for sentence in reply.sentences:
         remark = f"  ({_LABELS['rewritten'][language]})" if sentence.rewritten else ""
-        remark = f"  ({_LABELS['kept'][language]}: {sentence.rejected})" if sentence.rejected else remark
+        remark = f"  ({_LABELS['kept'][language]})" if sentence.rejected else remark
         lines.append(f"{sentence.text} [{sentence.citation}]{remark}")
     lines += [f"  {number}. {option.title}" for number, option in enumerate(reply.options, start=1)]
     lines += [f"! {notice}" for notice in reply.notices]

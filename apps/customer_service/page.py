@@ -62,14 +62,8 @@ def main() -> None:
 
 def draw_view_choice(page: Page) -> str:
     """Which view is wanted: the conversation, or past questions."""
-    chosen = st.sidebar.radio(
-        page.text("view"),
-        options=["chat", "asked"],
-        format_func=lambda name: page.text(f"view_{name}"),
-        horizontal=True,
-        key="view",
-    )
-    return chosen or "chat"
+    views = {name: page.text(f"view_{name}") for name in ("chat", "asked")}
+    return page.choose(page.text("view"), views, key="view", sidebar=True)
 
 
 def draw_sidebar(page: Page, assistant: Assistant, conversation: str) -> bool:

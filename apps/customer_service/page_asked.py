@@ -69,13 +69,8 @@ def _grouped(page: Page, assistant: Assistant, upload: Upload, column: str) -> S
 
 
 def _draw_groups(page: Page, grouping: Grouping) -> None:
-    chosen = st.radio(
-        page.text("asked_show"),
-        options=["all", *_VERDICTS],
-        format_func=lambda name: page.text(f"asked_show_{name}"),
-        horizontal=True,
-        key="asked_show",
-    )
+    verdicts = {name: page.text(f"asked_show_{name}") for name in ("all", *_VERDICTS)}
+    chosen = page.choose(page.text("asked_show"), verdicts, key="asked_show")
     kept = [
         row
         for row, group in zip(table_rows(grouping, page.language), grouping.groups, strict=True)

@@ -85,6 +85,25 @@ class Page:
         check_size(handed_in.size, handed_in.name, max_bytes=settings().max_upload_bytes)
         return Upload(handed_in.name, handed_in.getvalue())
 
+    def choose(self, label: str, options: Mapping[str, str], *, key: str, sidebar: bool = False) -> str:
+        """One of `options` (display text by name), the first to begin with; the choice is kept under `key`.
+
+        A radio whose texts change with the language forgets in the browser what was chosen, so each language has a
+        widget of its own, `{key}_{language}`.
+        """
+        names = list(options)
+        current = st.session_state.get(key)
+        chosen = (st.sidebar if sidebar else st).radio(
+            label,
+            options=names,
+            index=names.index(current) if current in names else 0,
+            format_func=options.__getitem__,
+            horizontal=True,
+            key=f"{key}_{self.language}",
+        )
+        st.session_state[key] = chosen
+        return str(chosen)
+
     def highlight(self, text: str, marks: Sequence[Mark], legend: Mapping[str, str]) -> None:
         """`text` with labelled marks and a legend."""
         st.html(highlight_html(text, marks, legend))

@@ -166,7 +166,7 @@ How is the weather in Oslo today?,10
 
 def _asked(page: AppTest) -> AppTest:
     app = page.run()
-    return app.radio(key="view").set_value("asked").run()
+    return app.radio(key="view_en").set_value("asked").run()
 
 
 def _upload(app: AppTest, data: bytes, name: str = "past.csv") -> AppTest:
@@ -183,9 +183,9 @@ def test_past_questions_show_what_no_article_answers(page: AppTest) -> None:
     assert "Order a spare card (spare-card-en)" in html and "∅ no article" in html
     assert "4111" not in html and "<b>Tell" not in html
     assert any("masked" in caption.value for caption in app.caption)
-    app.radio(key="asked_show").set_value("unanswered").run()
+    app.radio(key="asked_show_en").set_value("unanswered").run()
     assert "weather" in _html(app) and "spare-card-en" not in _html(app)
-    app.radio(key="asked_show").set_value("several").run()
+    app.radio(key="asked_show_en").set_value("several").run()
     assert any("No group is like that" in info.value for info in app.info)
     app.text_input(key="asked_like").set_value("spare card cost").run()
     assert "Similarity (cosine)" in _html(app) and "Spare card cost?" in _html(app)
@@ -194,12 +194,13 @@ def test_past_questions_show_what_no_article_answers(page: AppTest) -> None:
 
 def test_past_questions_stay_while_one_tries_the_assistant_and_go_when_discarded(page: AppTest) -> None:
     app = _upload(_asked(page), PAST)
-    app.radio(key="view").set_value("chat").run()
+    app.radio(key="view_en").set_value("chat").run()
     assert not app.exception and app.chat_input
-    app.radio(key="view").set_value("asked").run()
+    app.radio(key="view_en").set_value("asked").run()
     assert "Order a spare card" in _html(app)
     app.radio(key="language").set_value("zh").run()
     assert "∅ 没有文章" in _html(app) and not app.exception
+    assert app.radio(key="view_zh").value == "asked"
     app.button(key="asked_discard").click().run()
     assert not app.exception and "asked" not in app.session_state and "尚未上传" in app.info[0].value
 
