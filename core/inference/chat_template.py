@@ -131,7 +131,7 @@ class ChatTokenizer:
 
     def _ids(self, text: str, *, special: bool) -> list[int]:
         with self._turn:
-            return list(self._tokenizer(text, add_special_tokens=special)["input_ids"])
+            return list(self._tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
 
     def harmless(self, message: Message) -> Message:
         """The message with every mark in it broken up."""

@@ -61,7 +61,8 @@ class Reranker:
     def _check_query(self, query: str) -> None:
         if not query.strip():
             raise InputError("The query is empty.", hint="Ask for something.")
-        tokens = len(self.tokenizer([query], [""], truncation=False)["input_ids"][0])  # as a pair, with its marks
+        pair = self.tokenizer([query], [""], truncation=False, verbose=False)  # with the marks of a pair
+        tokens = len(pair["input_ids"][0])
         if tokens >= self.max_tokens:
             raise InputError(
                 f"The query has {tokens:,} tokens; '{self.name}' reads {self.max_tokens:,} with the passage.",
