@@ -88,7 +88,7 @@ class Learned:
 def card(model: str, figures: dict[str, float] | None = None) -> Card:
     fingerprint = locate(model, "causal").fingerprint
     template = TASK.format(passage="{evidence}", question="{question}")
-    told = "answers to CMRC2018 development questions, part for learning, by token F1"
+    told = "answers to CMRC2018 development questions, parts for learning and validation, by token F1"
     return Card(
         model=model, fingerprint=fingerprint, layers=LAYERS, template=template, learned_on=told, figures=figures or {}
     )
