@@ -107,6 +107,7 @@ def test_adapters_work_on_8_bits_and_training_does_not(tmp_path) -> None:
     assert (tiny.outputs(loaded) - exact).norm() / exact.norm() < 0.05 < (bare - exact).norm() / exact.norm()
     adapters.detach("a")
     assert torch.equal(tiny.outputs(loaded), bare)
+    loaded.model(input_ids=torch.arange(5)[None])  # nothing asks for gradients, so it runs outside `no_grad` too
     with pytest.raises(InputError, match="cannot be trained here"):
         loaded.model(inputs_embeds=torch.randn(1, 3, 32, requires_grad=True))
 
