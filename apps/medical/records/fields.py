@@ -196,7 +196,8 @@ def field_schema(kind: FieldKind, language: Language) -> type[BaseModel]:
 def located_entries(kind: FieldKind, answer: Extraction[BaseModel], sentence: str) -> tuple[list[dict[str, Span]], int]:
     """Entries of an answer as spans into the sentence, and how many of its values were dropped.
 
-    An entry goes with its name; one that repeats another's name is the same entry.
+    An entry without its name goes, and of a field of figures one without its figure; one that repeats another's name is
+    the same entry.
     """
     entries: dict[str, dict[str, Span]] = {}
     dropped = 0
@@ -211,10 +212,10 @@ def located_entries(kind: FieldKind, answer: Extraction[BaseModel], sentence: st
             dropped += 1
         else:
             entries[entry][part] = field.span
-    first = next(iter(kind.parts))
-    named = {entry[first]: entry for entry in reversed(entries.values()) if first in entry}
-    nameless = [entry for entry in entries.values() if first not in entry]
-    return [named[span] for span in sorted(named)], dropped + sum(map(len, nameless))
+    needed = {next(iter(kind.parts)), *(kind.figures if kind.needs_figure else ())}
+    whole = {entry[next(iter(kind.parts))]: entry for entry in reversed(entries.values()) if needed <= entry.keys()}
+    partial = [entry for entry in entries.values() if not needed <= entry.keys()]
+    return [whole[span] for span in sorted(whole)], dropped + sum(map(len, partial))
 
 
 def _can_be(kind: FieldKind, part: str, value: str) -> bool:

@@ -93,6 +93,12 @@ def test_an_entry_told_twice_is_one(doctor):
     assert [parts for _, parts, _ in told] == [{"name": "metformin", "dose": "500 mg"}]
 
 
+def test_a_vital_sign_without_its_value_says_nothing(doctor):
+    vitals = [{"name": "blood pressure", "value": "110/70"}, {"name": "pulse", "value": "88"}]
+    told, reading = read(doctor, "Blood pressure 110/70, pulse regular.", vitals=vitals)
+    assert told == [("vitals", {"name": "Blood pressure", "value": "110/70"}, "present")] and reading.dropped == 2
+
+
 def test_only_sentences_that_may_say_something_are_asked_about(doctor):
     generator = Scripted()
     read_fields(doctor.read("She has ataxia. Blood pressure was not taken. Her pulse was 80."), generator)
