@@ -64,7 +64,7 @@ def served_page(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     yield serve
     for server in servers:
         server.terminate()
-        server.wait(timeout=10)
+        server.wait(timeout=60)
 
 
 def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
