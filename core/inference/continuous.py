@@ -24,6 +24,7 @@ from core.prompts.messages import Prompt
 __all__ = ["ContinuousGenerator", "QueueFull", "RunningStream"]
 
 PIECE_TOKENS = 256
+"""Smallest power of 2 that costs no more than reading a prompt at once (SmolLM2-135M, a CPU thread; 128: 15 % more)."""
 
 
 class RunningStream(Iterator[str]):
