@@ -8,8 +8,8 @@ machinery are imported inside the functions it names.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from core.errors import ConfigError, UnknownName
 
 if TYPE_CHECKING:
     from core.evaluation.suite import Suite
+    from core.training.pipeline.examples import RecipeData
 
 ENTRY_POINT_GROUP = "trivium.products"
 
@@ -45,6 +46,8 @@ class Product:
         models: catalogue names of the models its main job needs.
         demo: runs the main job on sample input and prints a short readable result.
         prompts: folder of the prompt files it brings, if any.
+        recipes: training recipes by name, for `trivium train run PRODUCT/NAME`.
+        recipe_data: what its recipes learn from, by the name that `[data] suite` gives; called only when one is run.
     """
 
     name: str
@@ -55,6 +58,8 @@ class Product:
     models: tuple[str, ...]
     demo: Callable[[], None]
     prompts: Path | None = None
+    recipes: Mapping[str, Path] = field(default_factory=dict)
+    recipe_data: Mapping[str, Callable[[], RecipeData]] = field(default_factory=dict)
 
 
 def load_products() -> tuple[Product, ...]:
