@@ -43,18 +43,23 @@ class Learner(Protocol):
         ...
 
 
-class LoopConfig(BaseModel):
-    """How long, and how often what. `patience`: stop after so many evaluations without a better one; 0 never stops."""
+class Cadence(BaseModel):
+    """How often what, in steps. `patience`: stop after so many evaluations without a better one; 0 never stops."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(ge=1)
     checkpoint_every: int = Field(50, ge=1)
     evaluate_every: int = Field(0, ge=0)
     samples_every: int = Field(50, ge=0)
     keep: int = Field(2, ge=1)
     patience: int = Field(0, ge=0)
     trackers: tuple[str, ...] = ("tensorboard",)
+
+
+class LoopConfig(Cadence):
+    """How long, and how often what."""
+
+    steps: int = Field(ge=1)
 
 
 @dataclass(frozen=True, slots=True)
