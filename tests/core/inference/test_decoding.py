@@ -185,3 +185,16 @@ def test_noise_made_on_a_device_depends_on_the_row_alone():
     steps = [exponential_noise([first], 2000, CPU) for _ in range(2)]
     assert torch.equal(steps[0][0], together[1])
     assert not torch.equal(*steps)
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_a_token_without_a_chance_is_not_drawn(on_device: bool):
+    """Noise of exactly 0 must not beat every probability: with 152,000 tokens a row that would be 6 of these rows."""
+    vocabulary, chosen = 152_000, []
+    for row in range(350):
+        source = random_source(1, "prompt", row)
+        noise = exponential_noise([device_source(source, CPU) if on_device else source], vocabulary, CPU)
+        logits = torch.zeros(1, vocabulary)
+        logits[0, 7] = 25.0  # any other together: 2 in a million
+        chosen.append(draw(logits, noise, temperature=1.0, top_k=0, top_p=1.0).item())
+    assert set(chosen) == {7}
