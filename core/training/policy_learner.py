@@ -89,20 +89,23 @@ class PolicyLearner:
         self._kl = practice.kl
         self._sampler = TokenSampler(policy.loaded)
         self._stop = tuple(stop)
-        self._shown: list[dict[str, Any]] = []
+        self.last_samples: list[Sample] = []
+        """Responses of the last step, those to one prompt together."""
+        self._last_scores: list[float] = []
 
-    def step(self, index: int) -> Mapping[str, float]:
-        """One round; see `Learner.step`."""
+    def step(self, index: int, *, learn: bool = True) -> Mapping[str, float]:
+        """One round; see `Learner.step`. Without `learn` the responses are drawn and rewarded, and that is all."""
         seconds = {"draw": -time.perf_counter()}
         with self._policy.in_force():
             items, drawn = self._draw(index)
             seconds["draw"] += time.perf_counter()
             experience, figures = self._experience(index, items, drawn, seconds)
-            seconds["learn"] = -time.perf_counter()
-            figures |= self._learn(index, experience)
-            seconds["learn"] += time.perf_counter()
+            if learn:
+                seconds["learn"] = -time.perf_counter()
+                figures |= self._learn(index, experience)
+                seconds["learn"] += time.perf_counter()
         kl = experience.response_kl()
-        if kl is not None:
+        if kl is not None and learn:
             figures |= {"policy/kl": float(kl.mean()), "policy/kl_coefficient": self._kl.coefficient}
             self._kl = self._kl.after(float(kl.mean()), len(kl))
         return figures | {f"seconds/{name}": value for name, value in seconds.items()}
@@ -118,7 +121,16 @@ class PolicyLearner:
 
     def samples(self) -> Sequence[Mapping[str, Any]]:
         """Prompts, responses and scores of the last step."""
-        return self._shown
+        return [
+            {
+                "prompt_id": sample.prompt_id,
+                "prompt": sample.prompt,
+                "response": sample.text,
+                "score": score,
+                "finished": sample.finished,
+            }
+            for sample, score in zip(self.last_samples, self._last_scores, strict=True)
+        ]
 
     def _draw(self, index: int) -> tuple[list[PromptItem], list[list[SampledTokens]]]:
         """All items of the step, and the responses that all processes together drew to each."""
@@ -151,7 +163,6 @@ class PolicyLearner:
         drawn: Sequence[Sequence[SampledTokens]],
         seconds: dict[str, float],
     ) -> tuple[Experience, dict[str, float]]:
-        import torch
 
         groups = [
             Group(item.token_ids, tuple(sample.token_ids for sample in row))
@@ -179,10 +190,6 @@ class PolicyLearner:
         }
         if now is not None:
             figures["policy/sampler_gap"] = float(((as_drawn - now).abs() * mask).sum() / mask.sum())
-        self._show(items, drawn, scores)
-        assert all(
-            tensor is None or not torch.is_grad_enabled() or not tensor.requires_grad for tensor in (now, values)
-        )
         return experience, figures
 
     def _scores(
@@ -192,7 +199,8 @@ class PolicyLearner:
         import torch
 
         device = self._policy.device
-        flat = self._reward([self._sample(item, one) for item, row in zip(items, drawn, strict=True) for one in row])
+        self.last_samples = [self._sample(item, one) for item, row in zip(items, drawn, strict=True) for one in row]
+        self._last_scores = flat = self._reward(self.last_samples)
         scores = torch.tensor(flat, dtype=torch.float32, device=device).reshape(len(items), -1)
         if not self._algorithm.uses_greedy:
             return scores, None
@@ -292,23 +300,6 @@ class PolicyLearner:
         if norm != norm or norm == float("inf"):
             raise Diverged("gradient", index)
         return summed | {"gradient_norm": norm}
-
-    def _show(
-        self, items: Sequence[PromptItem], drawn: Sequence[Sequence[SampledTokens]], scores: torch.Tensor
-    ) -> None:
-        self._shown = []
-        for item, row, values in zip(items, drawn, scores.tolist(), strict=True):
-            for one, value in zip(row, values, strict=True):
-                sample = self._sample(item, one)
-                self._shown.append(
-                    {
-                        "prompt_id": item.id,
-                        "prompt": item.text,
-                        "response": sample.text,
-                        "score": value,
-                        "finished": sample.finished,
-                    }
-                )
 
 
 def _table(rows: Sequence[Sequence[float]], device: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -130,7 +130,7 @@ def bradley_terry_loss(
 
 
 class RewardModelLearner:
-    """Learns a reward model from pairs; a `core.training.loop.Learner`."""
+    """Learns a reward model from pairs, which may change between steps; a `core.training.loop.Learner`."""
 
     def __init__(
         self,
@@ -142,14 +142,14 @@ class RewardModelLearner:
         steps: int,
         seed: int,
     ) -> None:
-        if not pairs:
-            raise InputError("There are no pairs to learn from.", hint="Check the recipe's data.")
         self._model, self._pairs, self._config = model, pairs, config
         self._steps, self._seed = steps, seed
         self._optimiser = Optimiser(model.parameters(), optimiser)
 
     def step(self, index: int) -> Mapping[str, float]:
         """See `Learner.step`. Raises `Diverged`."""
+        if not self._pairs:
+            raise InputError("There are no pairs to learn from.", hint="Check the recipe's data.")
         size = self._config.pairs
         numbers = drawn_without_return(self._seed, len(self._pairs), index * size, size)
         totals = {"loss": 0.0, "preference/accuracy": 0.0, "reward/difference": 0.0}

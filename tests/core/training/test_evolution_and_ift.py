@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.errors import InputError
+from core.models.loading import LoadedModel
+from core.training.algorithms import GRPO
+from core.training.evolution import EvolutionConfig, EvolutionLearner, shaped
+from core.training.experience import PromptItem
+from core.training.ift import AlternatingLearner, AlternationConfig
+from core.training.kl_control import KLControl
+from core.training.loop import LoopConfig, run
+from core.training.optimiser import OptimiserConfig
+from core.training.policy import Policy, adapted_policy
+from core.training.policy_learner import PolicyLearner, PracticeConfig
+from core.training.reward import FunctionReward, Sample
+from core.training.reward.model import RewardModelConfig, new_reward_model
+
+TEXTS = ["abc", "hello w", "12", "zz"]
+ITEMS = [PromptItem(str(number), tuple(text.encode()), text) for number, text in enumerate(TEXTS)]
+LETTERS = FunctionReward(lambda sample: sum("a" <= letter <= "m" for letter in sample.text) / 8, "small letters")
+
+
+def test_shaped_ranks_are_centred_and_equals_share_theirs() -> None:
+    assert shaped([3.0, 1.0, 2.0]) == [0.5, -0.5, 0.0]
+    assert shaped([1.0, 1.0, 5.0]) == [-0.25, -0.25, 0.5]
+    assert sum(shaped([0.3, 0.1, 0.1, 9.0, 0.2])) == pytest.approx(0)
+    assert shaped([1.0]) == [0.0]
+
+
+def evolution(policy: Policy) -> EvolutionLearner:
+    config = EvolutionConfig(pairs=8, deviation=0.1, learning_rate=0.6, prompts=4, max_tokens=8)
+    return EvolutionLearner(policy, LETTERS, ITEMS, config, seed=0)
+
+
+def test_evolution_raises_the_reward_without_a_gradient(tiny: Callable[..., LoadedModel]) -> None:
+    learner = evolution(adapted_policy(tiny(), seed=0, rank=2, targets="all"))
+    rewards = [learner.step(index)["reward/mean"] for index in range(12)]
+    assert sum(rewards[-3:]) > sum(rewards[:3]) * 1.5
+
+
+def test_evolution_resumes_exactly(tmp_path: Path, tiny: Callable[..., LoadedModel]) -> None:
+    config = LoopConfig(steps=4, checkpoint_every=2, trackers=())
+    whole = adapted_policy(tiny(), seed=0, rank=2)
+    run(evolution(whole), config, tmp_path / "whole")
+    run(evolution(adapted_policy(tiny(), seed=0, rank=2)), LoopConfig(steps=2, trackers=()), tmp_path / "half")
+    resumed = adapted_policy(tiny(), seed=0, rank=2)
+    assert run(evolution(resumed), config, tmp_path / "half").resumed_at == 2
+    for one, other in zip(whole.parameters.values(), resumed.parameters.values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def low(sample: Sample) -> float:
+    """The share of tokens from the lower half of the vocabulary."""
+    return sum(token < 128 for token in sample.response_ids) / len(sample.response_ids)
+
+
+LOW = FunctionReward(low, "low")
+
+
+def alternating(
+    tiny: Callable[..., LoadedModel], judge: FunctionReward | None = None, warm_up: int = 2
+) -> AlternatingLearner:
+    loaded = tiny()
+    policy = adapted_policy(loaded, seed=0, rank=4, targets="all")
+    assert policy.adapters is not None
+    model = new_reward_model(policy.adapters, policy.scorer, end_id=1, seed=0, adapter=None)
+    learner = PolicyLearner(
+        policy,
+        GRPO(samples=16, kl=0.0),
+        model,
+        ITEMS,
+        practice=PracticeConfig(prompts=4, max_tokens=2, kl=KLControl(0.0)),
+        optimiser=OptimiserConfig(learning_rate=2e-2),
+        steps=40,
+        seed=0,
+    )
+    shown = torch.randint(128, (len(ITEMS), 2), generator=torch.Generator().manual_seed(0)).tolist()
+    demonstrations = {} if judge else {item.id: tuple(row) for item, row in zip(ITEMS, shown, strict=True)}
+    config = AlternationConfig(reward_steps=2, warm_up=warm_up, recent=128, reward=RewardModelConfig(pairs=16))
+    return AlternatingLearner(
+        learner, model, demonstrations, config, optimiser=OptimiserConfig(learning_rate=1e-2), seed=0, judge=judge
+    )
+
+
+def achieved(learner: AlternatingLearner) -> float:
+    samples = learner._policy.last_samples
+    return sum(LOW(samples)) / len(samples)
+
+
+def test_alternation_carries_a_judges_verdicts_into_the_policy(tiny: Callable[..., LoadedModel]) -> None:
+    learner = alternating(tiny, LOW)
+    for index in range(40):
+        learner.step(index)
+    assert achieved(learner) > 0.65  # about half in the beginning
+
+
+def test_the_reward_learns_from_demonstrations_and_the_policy_climbs_it(tiny: Callable[..., LoadedModel]) -> None:
+    learner = alternating(tiny, warm_up=10)
+    for index in range(10):
+        figures = learner.step(index)
+    assert figures["discriminator/preference/accuracy"] > 0.8
+    assert "gradient_norm" not in figures
+    rewards = [learner._policy.step(index)["reward/mean"] for index in range(10, 40)]
+    assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.3
+
+
+def test_alternation_resumes_exactly(tmp_path: Path, tiny: Callable[..., LoadedModel]) -> None:
+    config = LoopConfig(steps=4, checkpoint_every=2, trackers=())
+    whole = alternating(tiny)
+    run(whole, config, tmp_path / "whole")
+    run(alternating(tiny), LoopConfig(steps=2, trackers=()), tmp_path / "half")
+    resumed = alternating(tiny)
+    assert run(resumed, config, tmp_path / "half").resumed_at == 2
+    one, other = whole.state(), resumed.state()
+    assert all(torch.equal(value, other.tensors[name]) for name, value in one.tensors.items())
+    assert one.numbers == other.numbers
+
+
+def test_nothing_to_learn_a_reward_from_is_an_error(tiny: Callable[..., LoadedModel]) -> None:
+    learner = alternating(tiny)
+    with pytest.raises(InputError, match="demonstrations or a judge"):
+        AlternatingLearner(
+            learner._policy, learner._reward._model, {}, AlternationConfig(), optimiser=OptimiserConfig(), seed=0
+        )
