@@ -33,6 +33,7 @@ _BATCH = 16
 _MOST_ENTRIES = 5
 _LONGEST_VALUE = 40
 _MAX_TOKENS = 256
+_DOSE = re.compile(r"\s*\d+(?:\.\d+)?\s*(?:mg|mcg|µg|g|ml|iu|u|units?|毫克|克|毫升|单位|片|粒)(?![a-z])", re.IGNORECASE)
 _GUARDED: tuple[Status, ...] = ("family", "hypothetical", "absent", "uncertain", "historical", "present")
 """A model may copy a clause with the cue in it ("denies asthma"): of what is said of its words the first here holds."""
 _INSTRUCTION: dict[Language, str] = {
@@ -203,19 +204,22 @@ def located_entries(kind: FieldKind, answer: Extraction[BaseModel], sentence: st
     dropped = 0
     for field in answer.fields:
         entry, _, part = field.path.rpartition(".")
+        span = _without_dose(kind, part, field.span, sentence) if field.span else None
         others = entries.setdefault(entry, {}).values()
-        if (
-            field.span is None
-            or not _can_be(kind, part, field.span.of(sentence))
-            or any(field.span.overlaps(other) for other in others)
-        ):
+        if span is None or not _can_be(kind, part, span.of(sentence)) or any(span.overlaps(other) for other in others):
             dropped += 1
         else:
-            entries[entry][part] = field.span
+            entries[entry][part] = span
     needed = {next(iter(kind.parts)), *(kind.figures if kind.needs_figure else ())}
     whole = {entry[next(iter(kind.parts))]: entry for entry in reversed(entries.values()) if needed <= entry.keys()}
     partial = [entry for entry in entries.values() if not needed <= entry.keys()]
     return [whole[span] for span in sorted(whole)], dropped + sum(map(len, partial))
+
+
+def _without_dose(kind: FieldKind, part: str, span: Span, sentence: str) -> Span:
+    """The name of a drug without the dose that was copied with it."""
+    dose = _DOSE.search(span.of(sentence)) if part == "name" and "dose" in kind.parts else None
+    return Span(span.start, span.start + dose.start()) if dose and dose.start() else span
 
 
 def _can_be(kind: FieldKind, part: str, value: str) -> bool:

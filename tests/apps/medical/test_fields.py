@@ -93,6 +93,12 @@ def test_an_entry_told_twice_is_one(doctor):
     assert [parts for _, parts, _ in told] == [{"name": "metformin", "dose": "500 mg"}]
 
 
+@pytest.mark.parametrize("copied", ["阿司匹林100mg", "阿司匹林 100 mg口服", "阿司匹林"])
+def test_a_dose_copied_with_the_name_is_not_of_the_name(doctor, copied: str):
+    told, _ = read(doctor, f"予{copied}治疗。", medications=[drug(copied)])
+    assert [parts["name"] for _, parts, _ in told] == ["阿司匹林"]
+
+
 def test_a_vital_sign_without_its_value_says_nothing(doctor):
     vitals = [{"name": "blood pressure", "value": "110/70"}, {"name": "pulse", "value": "88"}]
     told, reading = read(doctor, "Blood pressure 110/70, pulse regular.", vitals=vitals)
