@@ -82,7 +82,8 @@ def group_relative(scores: torch.Tensor, *, scale: bool = True) -> torch.Tensor:
 
 
 def leave_one_out(scores: torch.Tensor) -> torch.Tensor:
-    """RLOO's advantages (Ahmadian et al. 2024, eq. 6): a score over the mean of the other responses' to its prompt."""
+    """RLOO's advantages: a score over the mean of the other responses' to its prompt (Kool et al. 2019; Ahmadian et al.
+    2024)."""
     _check_group(scores)
     group = scores.shape[1]
     others = (scores.sum(dim=1, keepdim=True) - scores) / (group - 1)
@@ -90,7 +91,7 @@ def leave_one_out(scores: torch.Tensor) -> torch.Tensor:
 
 
 def self_critical(scores: torch.Tensor, greedy_scores: torch.Tensor) -> torch.Tensor:
-    """A score over that of the greedy response to the same prompt (Rennie et al. 2017, eq. 9).
+    """A score over that of the greedy response to the same prompt (Rennie et al. 2017, section 3).
 
     Args:
         scores: ``(P, G)``.

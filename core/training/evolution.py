@@ -153,7 +153,7 @@ class EvolutionLearner:
 
 def shaped(fitness: Sequence[float]) -> list[float]:
     """Ranks from -1/2 to 1/2 in place of rewards, so that their scale and outliers do not matter; equals share a rank
-    (Wierstra et al. 2014, section 3.1, in its centred form)."""
+    (Wierstra et al. 2014, section 3.1; the centred form of Salimans et al. 2017)."""
     count = len(fitness)
     if count < 2:
         return [0.0] * count

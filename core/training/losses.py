@@ -48,7 +48,7 @@ def clipped_policy_loss(
 def score_function_loss(
     logprobs: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor, *, count: float | None = None
 ) -> torch.Tensor:
-    """The loss whose gradient is REINFORCE's (Williams 1992, eq. 11): minus the mean of log-probability × advantage.
+    """The loss whose gradient is REINFORCE's (Williams 1992): minus the mean of log-probability × advantage.
 
     `advantages` ``(B, T)`` or ``(B, 1)`` are constants here. The value means nothing; its gradient does.
     """

@@ -51,7 +51,7 @@ class Reinforce(BaseModel):
         return self.baseline == "self_critical"
 
     def targets(self, experience: Experience) -> Targets:
-        """One advantage a response; the KL penalty is part of its score (Ahmadian et al. 2024, eq. 2)."""
+        """One advantage a response; the KL penalty is part of its score (Ahmadian et al. 2024)."""
         e = experience
         scores = e.scores
         kl = e.response_kl()

@@ -42,7 +42,7 @@ def kto_loss(
     desirable_weight: float = 1.0,
     undesirable_weight: float = 1.0,
 ) -> torch.Tensor:
-    """Kahneman–Tversky optimisation (Ethayarajh et al. 2024, eq. 8): each response is good or bad by itself.
+    """Kahneman–Tversky optimisation (Ethayarajh et al. 2024, section 4.1): each response is good or bad by itself.
 
     Args:
         ratio: log ratios.

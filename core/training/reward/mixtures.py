@@ -61,7 +61,7 @@ def standardised(reward: Reward, samples: Sequence[Sample]) -> Standardised:
 @dataclass(frozen=True, slots=True)
 class Ensemble:
     """The members' mean, less `caution` times their standard deviation: where they disagree the sample is unlike what
-    they learned from, and its reward not to be trusted (Coste et al. 2024, section 3.3, uncertainty-weighted)."""
+    they learned from, and its reward not to be trusted (Coste et al. 2024, uncertainty-weighted optimisation)."""
 
     members: tuple[Reward, ...]
     caution: float = 1.0
