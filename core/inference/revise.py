@@ -52,7 +52,8 @@ class Regenerate:
         language = detect_language(draft)
         problems = "\n".join(f"- {reason}" for reason in _reasons(draft, score)) or f"- {_UNKNOWN[language]}"
         asked = _AGAIN[language].format(problems=problems)
-        completions = self.generator.generate([_in_reply(self.prompt, draft, asked)], self.sampling)
+        prompt = _in_reply(self.prompt, draft, asked) if draft.strip() else self.prompt  # nothing to criticise
+        completions = self.generator.generate([prompt], self.sampling)
         return [completion.text.strip() for completion in completions]
 
 

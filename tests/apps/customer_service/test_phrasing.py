@@ -114,6 +114,8 @@ def test_the_model_is_asked_in_the_language_of_the_quotation() -> None:
         ("A card costs EUR 6. It comes in a plain enve", "A card costs EUR 6."),
         ("卡片收费 6 欧元；三天内", "卡片收费 6 欧元；"),
         ("  \n", ""),
+        ('<passage number="1">\n卡片收费 6 欧元。\n</passage>', "卡片收费 6 欧元。"),
+        ('<passage number="2">A card costs EUR 6.</passage>', "A card costs EUR 6."),
     ],
 )
 def test_what_surrounds_a_wording_is_left_out(text: str, kept: str) -> None:

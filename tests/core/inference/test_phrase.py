@@ -97,6 +97,12 @@ def test_an_empty_or_a_cut_text_is_never_shown(text: str):
     assert found.text is None and found.reason
 
 
+def test_where_nothing_was_written_it_is_asked_again_without_critique():
+    generator = Scripted([""], [TRUE, TRUE])
+    (found,) = phrase(generator, ["One?"], EVIDENCE, ways=(Regenerate,))
+    assert found.text == TRUE and generator.asked[1] == ["One?"]
+
+
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
