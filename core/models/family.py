@@ -55,7 +55,12 @@ def family_of_config(config: Any, folder: Path) -> Family:
 
 def usable_positions(model_type: str, positions: int, padding_id: int) -> int:
     """How many tokens a text may have in a model with so many positions."""
-    return positions - (padding_id + 1 if model_type in _POSITIONS_AFTER_PADDING else 0)
+    return positions - first_position(model_type, padding_id)
+
+
+def first_position(model_type: str, padding_id: int) -> int:
+    """The position id of a text's first token."""
+    return padding_id + 1 if model_type in _POSITIONS_AFTER_PADDING else 0
 
 
 def longest_side(config: Any, tokenizer_limit: float) -> int:

@@ -92,6 +92,18 @@ def load_seq2seq(name: str, *, placement: Placement | None = None) -> LoadedMode
         return _load(located, placement, "AutoModelForSeq2SeqLM")
 
 
+def load_masked_lm(name: str, *, placement: Placement | None = None) -> LoadedModel:
+    """The encoder `name` with its head for hidden words, fresh at each call.
+
+    Raises as `load_causal` does; `ModelNotAvailable` also for an encoder whose files have no such head, as those of
+    sentence encoders have not.
+    """
+    located = locate(name, "embedder")
+    placement = placement or choose_placement()
+    with _ONE_AT_A_TIME:
+        return _load(located, placement, "AutoModelForMaskedLM")
+
+
 def load_reranker(name: str | None = None) -> Reranker:
     """The cross-encoder `name` (default: the setting `reranker`); one instance a process and placement.
 

@@ -33,7 +33,7 @@ def chosen_logprobs(
         hidden: ``(N, H)``, in the model's number format.
         weight: ``(V, H)`` output matrix; gets a gradient where it requires one.
         tokens: ``(N,)`` chosen ids.
-        bias: ``(V,)``, a constant.
+        bias: ``(V,)``; gets a gradient where it requires one.
         temperature: of the distribution the tokens were drawn from.
 
     Returns:
@@ -61,7 +61,7 @@ def _function() -> Any:
         ) -> tuple[torch.Tensor, torch.Tensor]:
             count, words = len(hidden), weight.shape[0]
             rows = max(1, _PIECE_NUMBERS // words)
-            wanted = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+            wanted = any(ctx.needs_input_grad[:3])
             keep = wanted and count * words * hidden.element_size() <= keep_bytes
             kept = hidden.new_empty(count, words) if keep else None
             logprobs, entropies = (hidden.new_empty(count, dtype=torch.float32) for _ in range(2))
@@ -88,6 +88,7 @@ def _function() -> Any:
             rows = ctx.rows if kept is None else len(hidden)
             grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
             grad_weight: torch.Tensor | None = None
+            grad_bias = bias.new_zeros(bias.shape, dtype=torch.float32) if ctx.needs_input_grad[2] else None
             with_entropy = bool(grad_entropies.any())
             for start in range(0, len(hidden), rows):
                 piece = slice(start, start + rows)
@@ -106,8 +107,11 @@ def _function() -> Any:
                 if ctx.needs_input_grad[1]:
                     part = grad.T @ hidden[piece]
                     grad_weight = part if grad_weight is None else grad_weight.float().add_(part)
+                if grad_bias is not None:
+                    grad_bias += grad.sum(dim=0, dtype=torch.float32)
             grad_w = None if grad_weight is None else grad_weight.to(weight.dtype)
-            return grad_hidden, grad_w, None, None, None, None
+            grad_b = None if grad_bias is None else grad_bias.to(bias.dtype)
+            return grad_hidden, grad_w, grad_b, None, None, None
 
     return ChosenLogprobs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core.models.family import first_position
 from core.training.data.packing import UNTRAINED
 from core.training.supervised.learner import Batch, Tally
 from core.training.token_logprobs import chosen_logprobs
@@ -38,9 +39,17 @@ class CausalObjective:
 
 
 def hidden_states(model: Any, batch: Batch) -> torch.Tensor:
-    """``(B, T, H)``: the last layer's states of a decoder or encoder."""
-    inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "position_ids") if key in batch}
-    decodes = model.get_output_embeddings() is not None
-    output = model.base_model(**inputs, **({"use_cache": False} if decodes else {}))
-    states: torch.Tensor = output.last_hidden_state
+    """``(B, T, H)``: the last layer's states of a decoder or encoder.
+
+    A plain mask ``(B, T)`` means texts padded on the right, whose positions the model counts itself. A mask of our own
+    ``(B, 1, T, T)`` comes with positions from 0, to which RoBERTa and its like add where theirs begin.
+    """
+    trunk = model.base_model
+    inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "token_type_ids") if key in batch}
+    if batch["attention_mask"].dim() == 4 and "position_ids" in batch:
+        inputs["position_ids"] = batch["position_ids"] + first_position(
+            trunk.config.model_type, getattr(trunk.config, "pad_token_id", None) or 0
+        )
+    cache = {"use_cache": False} if hasattr(trunk.config, "use_cache") else {}
+    states: torch.Tensor = trunk(**inputs, **cache).last_hidden_state
     return states

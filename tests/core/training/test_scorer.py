@@ -89,15 +89,16 @@ def test_chosen_logprobs_equal_log_softmax_with_gradients(seed: int, keep_bytes:
     torch.manual_seed(seed)
     hidden = torch.randn(7, 5, dtype=torch.float32, requires_grad=True)
     weight = torch.randn(11, 5, dtype=torch.float32, requires_grad=True)
-    bias = torch.randn(11) if biased else None
+    bias = torch.randn(11, requires_grad=True) if biased else None
+    leaves = (hidden, weight) if bias is None else (hidden, weight, bias)
     tokens = torch.randint(11, (7,))
     outer = torch.randn(2, 7)
     logprobs, entropies = chosen_logprobs(hidden, weight, tokens, bias=bias, temperature=0.8, keep_bytes=keep_bytes)
-    found = torch.autograd.grad((logprobs * outer[0] + entropies * outer[1]).sum(), (hidden, weight))
+    found = torch.autograd.grad((logprobs * outer[0] + entropies * outer[1]).sum(), leaves)
     logits = (hidden @ weight.T + (0 if bias is None else bias)) / 0.8
     log_p = logits.log_softmax(-1)
     plain = log_p[range(7), tokens], -(log_p.exp() * log_p).sum(-1)
-    expected = torch.autograd.grad((plain[0] * outer[0] + plain[1] * outer[1]).sum(), (hidden, weight))
+    expected = torch.autograd.grad((plain[0] * outer[0] + plain[1] * outer[1]).sum(), leaves)
     assert torch.allclose(logprobs, plain[0], atol=1e-5)
     assert torch.allclose(entropies, plain[1], atol=1e-5)
     for one, other in zip(found, expected, strict=True):
