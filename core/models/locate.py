@@ -9,6 +9,7 @@ from pathlib import Path
 from core.errors import ModelFileMismatch, ModelNotAvailable, UnknownName
 from core.files import sha256_of
 from core.models.catalogue import CatalogueEntry, Kind, catalogue_entries
+from core.models.content import content_digest
 from core.models.store import checked_folder, model_dir, models_dir, pull_lock, read_manifest, write_manifest
 
 
@@ -74,10 +75,9 @@ def _located_folder(path: Path) -> LocatedModel:
             f"'{path}' is not a model folder: it needs config.json and *.safetensors.",
             hint="Weights in other formats (.bin, .pt) are not read; convert them to safetensors.",
         )
-    # A folder of the user's is taken as it is, so size and time stand for its content.
-    files = weights or [file for file in sorted(path.rglob("*")) if file.is_file()]
-    marks = "".join(f"{file.name}{file.stat().st_size}{file.stat().st_mtime_ns}" for file in files)
-    return LocatedModel(str(path), path, _digest(marks))
+    if spacy_pipeline:
+        return LocatedModel(str(path), path, content_digest([one for one in sorted(path.rglob("*")) if one.is_file()]))
+    return LocatedModel(str(path), path, content_digest([path / "config.json", *weights]))
 
 
 def _located_gguf(path: Path) -> LocatedModel:

@@ -26,6 +26,15 @@ def test_a_folder_is_taken_as_it_is(tiny_encoder_folder: Path):
     assert is_available(str(tiny_encoder_folder))
 
 
+def test_a_copied_folder_is_the_same_model_and_a_changed_one_is_not(tiny_encoder_folder: Path, tmp_path: Path):
+    copied = tmp_path / "copied"
+    shutil.copytree(tiny_encoder_folder, copied)
+    assert locate(str(copied)).fingerprint == locate(str(tiny_encoder_folder)).fingerprint
+    weights = next(copied.glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert locate(str(copied)).fingerprint != locate(str(tiny_encoder_folder)).fingerprint
+
+
 @pytest.mark.parametrize("name", ["/no/such/folder", "./nothing", "file:nothing"])
 def test_a_path_that_leads_nowhere(name: str):
     with pytest.raises(ModelNotAvailable, match="no model folder"):
