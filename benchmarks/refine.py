@@ -198,7 +198,7 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=16, help="free-form ones, in each language")
     parser.add_argument("--no-guard", action="store_true", help="let an answer lose its relevance to the question")
     parser.add_argument("--reward", type=Path, help="folder of a learned reward; adds the refining of short answers")
-    parser.add_argument("--questions", type=int, default=48, help="short ones")
+    parser.add_argument("--questions", type=int, default=24, help="short ones")
     given = parser.parse_args()
     report: dict[str, object] = {"benchmark": "refine", "model": given.model, "answers": given.answers}
     if given.reward:
