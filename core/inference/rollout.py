@@ -69,6 +69,7 @@ class TokenSampler:
         *,
         step: int = 0,
         logprob_temperature: float = 1.0,
+        first_copies: Sequence[int] | None = None,
     ) -> list[list[SampledTokens]]:
         """`n` completions (default `sampling.n`) of each prompt, in the order of the prompts.
 
@@ -79,6 +80,8 @@ class TokenSampler:
             step: of the training loop; each step draws other numbers.
             logprob_temperature: log-probabilities are those of softmax(logits / this). With top-k, top-p and min-p off
                 and no repetition penalty, that is the distribution drawn from when it equals `sampling.temperature`.
+            first_copies: of each prompt, how many samples of the same prompt come before in the whole step, where
+                several processes draw one step's samples; default: counted over this call.
 
         Raises:
             InputError: for an empty or overlong prompt, beams, a constraint, or values out of their range.
@@ -86,12 +89,11 @@ class TokenSampler:
         samples = sampling.n if n is None else n
         self._check(prompt_ids, sampling, samples, step, logprob_temperature)
         sampling = replace(sampling, n=1, seed=step_seed(sampling.seed, step))
-        copies: Counter[tuple[int, ...]] = Counter()
         requests: list[Request] = []
-        for ids in map(tuple, prompt_ids):
-            for _ in range(samples):
-                requests.append(self._request(ids, copies[ids], sampling, logprob_temperature))
-                copies[ids] += 1
+        firsts = _counted(prompt_ids, samples) if first_copies is None else first_copies
+        for ids, first in zip(map(tuple, prompt_ids), firsts, strict=True):
+            copies = range(first, first + samples)
+            requests += [self._request(ids, copy, sampling, logprob_temperature) for copy in copies]
         with evaluation_mode(self._model):
             for batch in batches(requests, self._config, self._number_bytes):
                 longest = max(len(request.prompt_ids) + request.limit for request in batch)
@@ -165,6 +167,16 @@ def evaluation_mode(model: Any) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def _counted(prompt_ids: Sequence[Sequence[int]], samples: int) -> list[int]:
+    """Of each prompt, the number of its first sample: those of a prompt listed before are counted on."""
+    seen: Counter[tuple[int, ...]] = Counter()
+    firsts = []
+    for ids in map(tuple, prompt_ids):
+        firsts.append(seen[ids] * samples)
+        seen[ids] += 1
+    return firsts
 
 
 def _no_text(_: list[int]) -> str:

@@ -20,7 +20,7 @@ from core.training.experience import PromptItem
 from core.training.policy import Policy
 from core.training.reward import Reward, Sample
 from core.training.seeds import derived_seed, drawn_without_return
-from core.training.team import Alone, Team, share
+from core.training.team import Alone, Team, gathered, share
 
 if TYPE_CHECKING:
     import torch
@@ -76,14 +76,15 @@ class EvolutionLearner:
         numbers = drawn_without_return(self._seed, len(self._items), index * wanted, wanted)
         items = [self._items[number] for number in numbers]
         members = [(pair, sign) for pair in range(self._config.pairs) for sign in (1.0, -1.0)]
-        mine = [(pair, sign, self._fitness(index, pair, sign, items)) for pair, sign in share(members, self._team)]
-        fitness = {(pair, sign): value for pair, sign, value in self._team.gather(mine)}
+        mine = share(members, self._team)
+        tried = gathered(self._team, lambda: [(member, self._fitness(index, *member, items)) for member in mine])
+        fitness = dict(tried)
         weights = shaped([fitness[member] for member in members])
         for pair in range(self._config.pairs):
             up, down = weights[2 * pair], weights[2 * pair + 1]
             self._move(index, pair, self._config.learning_rate * (up - down) / len(members))
         self._write(self._masters)
-        values = list(fitness.values())
+        values = [fitness[member] for member in members]
         return {"reward/mean": sum(values) / len(values), "reward/best": max(values), "reward/worst": min(values)}
 
     def state(self) -> State:

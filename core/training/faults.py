@@ -32,3 +32,10 @@ class RewardFailed(TrainingFault):
 
 class CheckpointFailed(TrainingFault):
     """A checkpoint could not be written; the one before it is intact."""
+
+
+class FaultElsewhere(TrainingFault):
+    """Another of the processes that train together cannot go on."""
+
+    def __init__(self, rank: int, message: str, hint: str | None) -> None:
+        super().__init__(f"Process {rank} stopped: {message}", hint=hint)

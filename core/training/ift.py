@@ -20,6 +20,7 @@ from core.training.policy_learner import PolicyLearner
 from core.training.preference.learner import PreferencePair
 from core.training.reward import Reward, Sample
 from core.training.reward.model import RewardModel, RewardModelConfig, RewardModelLearner
+from core.training.team import Alone, Team, by_first
 
 _REWARD = RewardModelConfig.model_validate({})
 
@@ -42,6 +43,7 @@ class AlternatingLearner:
         policy_learner: made with `reward_model` as its reward.
         demonstrations: by prompt id, response tokens to be imitated. May be empty with a judge.
         judge: a reward whose order of two responses decides which is better; in place of demonstrations.
+        team: that of the policy learner.
     """
 
     def __init__(
@@ -54,13 +56,15 @@ class AlternatingLearner:
         optimiser: OptimiserConfig,
         seed: int,
         judge: Reward | None = None,
+        team: Team | None = None,
     ) -> None:
         if judge is None and not demonstrations:
             raise InputError("There is nothing to learn a reward from.", hint="Give demonstrations or a judge.")
         self._policy, self._demonstrations, self._config, self._judge = policy_learner, demonstrations, config, judge
         self._pairs: list[PreferencePair] = []
+        self._team: Team = team or Alone()
         self._reward = RewardModelLearner(
-            reward_model, self._pairs, config.reward, optimiser=optimiser, steps=1, seed=seed
+            reward_model, self._pairs, config.reward, optimiser=optimiser, steps=1, seed=seed, team=team
         )
 
     def step(self, index: int) -> Mapping[str, float]:
@@ -102,7 +106,8 @@ class AlternatingLearner:
 
     def _remember(self, samples: Sequence[Sample]) -> None:
         """Keep the newest pairs; the list is the reward learner's own."""
-        fresh = self._judged(samples) if self._judge else self._against_demonstrations(samples)
+        judged = by_first(self._team, lambda: self._judged(samples)) if self._judge else None
+        fresh = self._against_demonstrations(samples) if judged is None else judged
         self._pairs[:] = [*self._pairs, *fresh][-self._config.recent :]
 
     def _against_demonstrations(self, samples: Sequence[Sample]) -> list[PreferencePair]:

@@ -64,6 +64,22 @@ class Journal:
             tracker.close()
 
 
+class NoJournal:
+    """Writes nothing: what all but the first of the processes that train together have for a journal."""
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def samples(self, step: int, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> NoJournal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
 def read_journal(folder: Path) -> list[dict[str, float]]:
     """The figures of each step written so far; a last line cut short by a kill is left out."""
     rows: list[dict[str, float]] = []

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.progress import ProgressCallback
 from core.training.checkpoint import State, latest_checkpoint, read_state, save_checkpoint, write_state
 from core.training.faults import CheckpointFailed, Diverged
-from core.training.journal import Journal
+from core.training.journal import Journal, NoJournal
+from core.training.team import Alone, Team, by_first, gathered
 
 BEST = "best"
 
@@ -87,6 +88,15 @@ class _Best:
     misses: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a run writes."""
+
+    folder: Path
+    journal: Journal | NoJournal
+    team: Team
+
+
 def run(
     learner: Learner,
     config: LoopConfig,
@@ -94,6 +104,7 @@ def run(
     *,
     evaluate: Callable[[], float] | None = None,
     progress: ProgressCallback | None = None,
+    team: Team | None = None,
 ) -> LoopReport:
     """Let `learner` learn, in `folder`, going on from the newest intact checkpoint there.
 
@@ -102,21 +113,19 @@ def run(
     Args:
         evaluate: a figure on held-out data, more is better; called each `evaluate_every` steps and at the end. Above 0
             steps this also happens before the first, so that training which only harms is seen.
+        team: the learner's. All processes read checkpoints, the first writes, and its evaluation counts.
 
     Raises:
         TrainingFault: a figure is not finite, a reward failed, a checkpoint cannot be written.
     """
-    found = latest_checkpoint(folder)
-    done, best = 0, _Best()
-    if found:
-        done, state = found
-        kept = dict(state.numbers)
-        best = _Best(*kept.pop("loop.best"))
-        learner.load(State(state.tensors, kept["learner"]))
-    with Journal(folder, trackers=config.trackers, resumed_at=done) as journal:
+    team = team or Alone()
+    first = team.rank == 0
+    done, best = _resume(learner, folder, team)
+    with Journal(folder, trackers=config.trackers, resumed_at=done) if first else NoJournal() as journal:
+        place = _Place(folder, journal, team)
         resumed_at = done
         if done == 0 and config.evaluate_every and evaluate:
-            _evaluate(learner, evaluate, 0, best, folder, journal)
+            _evaluate(learner, evaluate, 0, best, place)
         while not _over(done, best, config):
             figures = dict(learner.step(done))
             _check(figures, done)
@@ -126,38 +135,55 @@ def run(
                 journal.samples(done, learner.samples())
             due = config.evaluate_every and (done == config.steps or done % config.evaluate_every == 0)
             if evaluate and due:
-                _evaluate(learner, evaluate, done, best, folder, journal)
+                _evaluate(learner, evaluate, done, best, place)
             if _over(done, best, config) or done % config.checkpoint_every == 0:
-                _save(learner, done, best, folder, config.keep)
-            if progress:
+                _save(learner, done, best, place, config.keep)
+            if progress and first:
                 progress(done, config.steps)
     if best.step is not None:
         _load_best(learner, folder, best.step)
     return LoopReport(done, best.step, best.value, resumed_at)
 
 
+def _resume(learner: Learner, folder: Path, team: Team) -> tuple[int, _Best]:
+    """Steps of the newest intact checkpoint, which the learner then goes on from, and the best so far."""
+    found = latest_checkpoint(folder)
+    steps = team.gather([found[0] if found else 0])
+    if len(set(steps)) > 1:
+        raise CheckpointFailed(
+            f"The processes find different checkpoints in '{folder}', of steps {', '.join(map(str, steps))}.",
+            hint="The folder must be the same for all processes, on a disk they share.",
+        )
+    if found is None:
+        return 0, _Best()
+    done, state = found
+    kept = dict(state.numbers)
+    best = _Best(*kept.pop("loop.best"))
+    learner.load(State(state.tensors, kept["learner"]))
+    return done, best
+
+
 def _over(done: int, best: _Best, config: LoopConfig) -> bool:
     return done >= config.steps or bool(config.patience and best.misses >= config.patience)
 
 
-def _evaluate(
-    learner: Learner, evaluate: Callable[[], float], step: int, best: _Best, folder: Path, journal: Journal
-) -> None:
-    value = evaluate()
+def _evaluate(learner: Learner, evaluate: Callable[[], float], step: int, best: _Best, place: _Place) -> None:
+    value = gathered(place.team, lambda: [evaluate()])[0]
     _check({"evaluation": value}, step)
-    journal.log(step, {"evaluation": value})
+    place.journal.log(step, {"evaluation": value})
     if best.value is None or value > best.value:
         best.step, best.value, best.misses = step, value, 0
         state = learner.state()
-        write_state(folder / BEST, step, State(state.tensors, {"learner": dict(state.numbers)}))
+        kept = State(state.tensors, {"learner": dict(state.numbers)})
+        by_first(place.team, lambda: write_state(place.folder / BEST, step, kept))
     else:
         best.misses += 1
 
 
-def _save(learner: Learner, done: int, best: _Best, folder: Path, keep: int) -> None:
+def _save(learner: Learner, done: int, best: _Best, place: _Place, keep: int) -> None:
     state = learner.state()
     numbers = {"learner": dict(state.numbers), "loop.best": [best.step, best.value, best.misses]}
-    save_checkpoint(folder, done, State(state.tensors, numbers), keep=keep)
+    by_first(place.team, lambda: save_checkpoint(place.folder, done, State(state.tensors, numbers), keep=keep))
 
 
 def _load_best(learner: Learner, folder: Path, step: int) -> None:

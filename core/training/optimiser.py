@@ -7,17 +7,20 @@ written from them after each step. Parameters in float32 are their own masters.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import InputError
+from core.training.team import Alone, Team
 
 if TYPE_CHECKING:
     import torch
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_BUCKET_NUMBERS = 2**24
+"""Gradients are summed over processes so many numbers at a time: 64 MiB."""
 
 
 class OptimiserConfig(BaseModel):
@@ -51,7 +54,7 @@ class Optimiser:
 
     Args:
         parameters: those that learn, by name; their gradients are read, and set to None by `step`.
-        reduce: what makes the sum of a gradient over processes, where there are several.
+        team: processes whose gradients are summed.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Optimiser:
         parameters: Mapping[str, torch.nn.Parameter],
         config: OptimiserConfig,
         *,
-        reduce: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        team: Team | None = None,
     ) -> None:
         import torch
 
@@ -67,7 +70,7 @@ class Optimiser:
             raise InputError("There is nothing to train: no parameter learns.", hint="Add an adapter or unfreeze some.")
         self.config = config
         self._parameters = dict(parameters)
-        self._reduce = reduce
+        self._team: Team = team or Alone()
         self._masters = {
             name: parameter if parameter.dtype == torch.float32 else parameter.detach().float().requires_grad_(True)
             for name, parameter in self._parameters.items()
@@ -89,15 +92,11 @@ class Optimiser:
         import torch
 
         for name, parameter in self._parameters.items():
-            master = self._masters[name]
-            grad = parameter.grad
-            if grad is not None and self._reduce is not None:
-                grad = self._reduce(grad)
-            if master is not parameter:
-                master.grad = None if grad is None else grad.float()
+            if self._masters[name] is not parameter:
+                self._masters[name].grad = None if parameter.grad is None else parameter.grad.float()
                 parameter.grad = None
-            elif grad is not None:
-                master.grad = grad
+        if self._team.size > 1:
+            self._sum_gradients()
         norm = float(torch.nn.utils.clip_grad_norm_(self._masters.values(), self.config.max_grad_norm))
         if math.isfinite(norm):
             for group in self._adam.param_groups:
@@ -115,6 +114,21 @@ class Optimiser:
         for name, parameter in self._parameters.items():
             parameter.grad = None
             self._masters[name].grad = None
+
+    def _sum_gradients(self) -> None:
+        """Over the processes. One whose share was empty, or passed a weight by, has no gradient and counts as 0."""
+        import torch
+
+        masters = list(self._masters.values())
+        here = torch.tensor([float(master.grad is not None) for master in masters])
+        learning = [master for master, count in zip(masters, self._team.total(here).tolist(), strict=True) if count]
+        for master in learning:
+            if master.grad is None:
+                master.grad = torch.zeros_like(master)
+        for bucket in _buckets(learning):
+            flat = self._team.total(torch.cat([master.grad.flatten() for master in bucket if master.grad is not None]))
+            for master, part in zip(bucket, flat.split([master.numel() for master in bucket]), strict=True):
+                master.grad = part.view_as(master)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Masters and moments by name, for a checkpoint."""
@@ -147,3 +161,16 @@ class Optimiser:
                         "step": tensors[f"steps/{name}"].reshape(()).clone(),
                         **{moment: tensors[f"{moment}/{name}"].clone() for moment in _MOMENTS},
                     }
+
+
+def _buckets(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    bucket: list[torch.Tensor] = []
+    numbers = 0
+    for tensor in tensors:
+        if bucket and numbers + tensor.numel() > _BUCKET_NUMBERS:
+            yield bucket
+            bucket, numbers = [], 0
+        bucket.append(tensor)
+        numbers += tensor.numel()
+    if bucket:
+        yield bucket

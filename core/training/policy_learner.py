@@ -26,7 +26,7 @@ from core.training.policy import Policy
 from core.training.reward import Reward, Sample
 from core.training.seeds import drawn_without_return, permutation
 from core.training.streams import Group
-from core.training.team import Alone, Team, share
+from core.training.team import Alone, Team, gathered, share, summed
 
 if TYPE_CHECKING:
     import torch
@@ -83,9 +83,7 @@ class PolicyLearner:
         self._policy, self._algorithm, self._reward, self._items = policy, algorithm, reward, items
         self._practice, self._steps, self._seed = practice, steps, seed
         self._team: Team = team or Alone()
-        self._optimiser = Optimiser(
-            policy.parameters, optimiser, reduce=self._team.total if self._team.size > 1 else None
-        )
+        self._optimiser = Optimiser(policy.parameters, optimiser, team=self._team)
         self._kl = practice.kl
         self._sampler = TokenSampler(policy.loaded)
         self._stop = tuple(stop)
@@ -143,18 +141,28 @@ class PolicyLearner:
             seed=self._seed,
             stop=self._stop,
         )
-        mine = share(list(enumerate(items)), self._team)
-        drawn = self._sampler.sample(
-            [item.token_ids for _, item in mine],
-            sampling,
-            self._algorithm.samples,
-            step=index,
-            logprob_temperature=self._practice.temperature,
-        )
-        if self._team.size == 1:
-            return items, drawn
-        together = self._team.gather([(place, rows) for (place, _), rows in zip(mine, drawn, strict=True)])
-        return items, [rows for _, rows in sorted(together, key=lambda pair: pair[0])]
+        return items, self._drawn(items, sampling, self._algorithm.samples, index)
+
+    def _drawn(
+        self, items: Sequence[PromptItem], sampling: Sampling, samples: int, index: int
+    ) -> list[list[SampledTokens]]:
+        """Responses to each item; each process draws those to its share."""
+        mine = share(range(len(items)), self._team)
+        prompts = [item.token_ids for item in items]
+        before = [samples * prompts[:number].count(prompts[number]) for number in mine]
+
+        def draw() -> list[tuple[int, list[SampledTokens]]]:
+            rows = self._sampler.sample(
+                [prompts[number] for number in mine],
+                sampling,
+                samples,
+                step=index,
+                logprob_temperature=self._practice.temperature,
+                first_copies=before,
+            )
+            return list(zip(mine, rows, strict=True))
+
+        return [rows for _, rows in sorted(gathered(self._team, draw), key=lambda pair: pair[0])]
 
     def _experience(
         self,
@@ -199,15 +207,27 @@ class PolicyLearner:
         import torch
 
         device = self._policy.device
-        self.last_samples = [self._sample(item, one) for item, row in zip(items, drawn, strict=True) for one in row]
-        self._last_scores = flat = self._reward(self.last_samples)
-        scores = torch.tensor(flat, dtype=torch.float32, device=device).reshape(len(items), -1)
+        samples = [[self._sample(item, one) for one in row] for item, row in zip(items, drawn, strict=True)]
+        rewarded = self._rewarded(samples)
+        self.last_samples = [sample for row in samples for sample in row]
+        self._last_scores = [score for row in rewarded for score in row]
+        scores = torch.tensor(rewarded, dtype=torch.float32, device=device)
         if not self._algorithm.uses_greedy:
             return scores, None
         sampling = Sampling(max_tokens=self._practice.max_tokens, stop=self._stop)
-        greedy = self._sampler.sample([item.token_ids for item in items], sampling, 1, step=index)
-        best = self._reward([self._sample(item, row[0]) for item, row in zip(items, greedy, strict=True)])
-        return scores, torch.tensor(best, dtype=torch.float32, device=device)
+        greedy = self._drawn(items, sampling, 1, index)
+        best = self._rewarded([[self._sample(item, row[0])] for item, row in zip(items, greedy, strict=True)])
+        return scores, torch.tensor(best, dtype=torch.float32, device=device).squeeze(1)
+
+    def _rewarded(self, samples: Sequence[Sequence[Sample]]) -> list[list[float]]:
+        """The rewards of each item's samples; each process rewards those of its share."""
+        mine = share(range(len(samples)), self._team)
+
+        def rewards() -> list[tuple[int, list[float]]]:
+            flat = iter(self._reward([sample for number in mine for sample in samples[number]]) if mine else ())
+            return [(number, [next(flat) for _ in samples[number]]) for number in mine]
+
+        return [row for _, row in sorted(gathered(self._team, rewards))]
 
     def _sample(self, item: PromptItem, drawn: SampledTokens) -> Sample:
         text = self._policy.loaded.tokenizer.decode(drawn.token_ids, skip_special_tokens=True)
@@ -236,15 +256,19 @@ class PolicyLearner:
         import torch
 
         width = max(len(response) for group in groups for response in group.responses)
-        found: list[tuple[int, torch.Tensor]] = []
-        with torch.no_grad():
+        device, alone = self._policy.device, self._team.size == 1
+
+        def mine() -> list[tuple[int, torch.Tensor]]:
+            found: list[tuple[int, torch.Tensor]] = []
             for piece in self._pieces(share(range(len(groups)), self._team), groups):
                 table = run([groups[number] for number in piece])
                 each = table.split([len(groups[number].responses) for number in piece])
                 found += [(number, _widened(part, width)) for number, part in zip(piece, each, strict=True)]
-        if self._team.size > 1:
-            found = self._team.gather([(number, part.cpu()) for number, part in found])
-        return torch.cat([part.to(self._policy.device) for _, part in sorted(found, key=lambda pair: pair[0])])
+            return found if alone else [(number, part.cpu()) for number, part in found]
+
+        with torch.no_grad():
+            parts = sorted(gathered(self._team, mine), key=lambda pair: pair[0])
+        return torch.cat([part.to(device) for _, part in parts])
 
     def _pieces(self, numbers: Sequence[int], groups: Sequence[Group]) -> Iterator[list[int]]:
         """Groups to go through the model together, as many as `piece_tokens` allows."""
@@ -295,11 +319,11 @@ class PolicyLearner:
             loss.backward()
             for name, value in {"loss": loss, **figures}.items():
                 totals[name] = totals.get(name, torch.zeros((), device=value.device)) + value.detach()
-        summed = {name: float(self._team.total(value)) for name, value in totals.items()}
+        means = summed(self._team, {name: float(value) for name, value in totals.items()})
         norm = self._optimiser.step(rate)
         if norm != norm or norm == float("inf"):
             raise Diverged("gradient", index)
-        return summed | {"gradient_norm": norm}
+        return means | {"gradient_norm": norm}
 
 
 def _table(rows: Sequence[Sequence[float]], device: str) -> tuple[torch.Tensor, torch.Tensor]:

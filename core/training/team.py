@@ -3,8 +3,11 @@ so that several processes do what one would have done."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from core.errors import TriviumError
+from core.training.faults import FaultElsewhere
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +29,7 @@ class Team(Protocol):
         ...
 
     def total(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The sum of this tensor over all processes."""
+        """The sum of this tensor over all processes, on its device; the same for each of them."""
         ...
 
 
@@ -47,7 +50,7 @@ class Accelerated:
     """The processes of an `accelerate launch`."""
 
     def __init__(self, accelerator: Any) -> None:
-        self._accelerator = accelerator
+        self.accelerator = accelerator
         self.rank = int(accelerator.process_index)
         self.size = int(accelerator.num_processes)
 
@@ -58,8 +61,8 @@ class Accelerated:
         return found
 
     def total(self, tensor: torch.Tensor) -> torch.Tensor:
-        summed: torch.Tensor = self._accelerator.reduce(tensor, reduction="sum")
-        return summed
+        summed: torch.Tensor = self.accelerator.reduce(tensor.to(self.accelerator.device), reduction="sum")
+        return summed.to(tensor.device)
 
 
 def current_team() -> Team:
@@ -76,3 +79,43 @@ def current_team() -> Team:
 def share(items: Sequence[T], team: Team) -> list[T]:
     """Every `team.size`-th item, from `team.rank` on."""
     return list(items[team.rank :: team.size])
+
+
+def gathered(team: Team, work: Callable[[], Sequence[T]]) -> list[T]:
+    """What `work` gives in all processes, in the order of their ranks.
+
+    Raises:
+        TriviumError: what `work` raised here.
+        FaultElsewhere: `work` raised a `TriviumError` in another process; nobody is left waiting for it.
+    """
+    if team.size == 1:
+        return list(work())
+    mine: list[T] = []
+    fault: TriviumError | None = None
+    try:
+        mine = list(work())
+    except TriviumError as error:
+        fault = error
+    outcomes = team.gather([(mine, None if fault is None else (fault.message, fault.hint))])
+    if fault is not None:
+        raise fault
+    for rank, (_, told) in enumerate(outcomes):
+        if told is not None:
+            raise FaultElsewhere(rank, *told)
+    return [item for items, _ in outcomes for item in items]
+
+
+def by_first(team: Team, work: Callable[[], T]) -> T:
+    """What `work` gives in process 0, which alone does it while the others wait. Raises as `gathered` does."""
+    return gathered(team, lambda: [work()] if team.rank == 0 else [])[0]
+
+
+def summed(team: Team, sums: Mapping[str, float]) -> dict[str, float]:
+    """Sums by name over all processes, some of which may lack some names."""
+    if team.size == 1:
+        return dict(sums)
+    totals: dict[str, float] = {}
+    for part in team.gather([dict(sums)]):
+        for name, value in part.items():
+            totals[name] = totals.get(name, 0.0) + value
+    return dict(sorted(totals.items()))

@@ -18,7 +18,7 @@ from core.training.policy import Policy
 from core.training.preference.losses import dpo_loss, ipo_loss, kto_loss, kto_reference_point
 from core.training.seeds import drawn_without_return
 from core.training.streams import Group
-from core.training.team import Alone, Team, share
+from core.training.team import Alone, Team, share, summed
 
 if TYPE_CHECKING:
     import torch
@@ -69,9 +69,7 @@ class PreferenceLearner:
         self._policy, self._pairs, self._config = policy, pairs, config
         self._steps, self._seed = steps, seed
         self._team: Team = team or Alone()
-        self._optimiser = Optimiser(
-            policy.parameters, optimiser, reduce=self._team.total if self._team.size > 1 else None
-        )
+        self._optimiser = Optimiser(policy.parameters, optimiser, team=self._team)
         self._reference: dict[int, list[float]] = {}
 
     def step(self, index: int) -> Mapping[str, float]:
@@ -81,14 +79,12 @@ class PreferenceLearner:
         partner = dict(zip(range(size), [*numbers[1:], numbers[0]], strict=True))
         totals: dict[str, float] = {}
         with self._policy.in_force():
-            places = share(range(size), self._team)
-            for start in range(0, len(places), self._config.piece_pairs):
-                piece = places[start : start + self._config.piece_pairs]
+            for piece in self._pieces():
                 loss, figures = self._loss([numbers[place] for place in piece], [partner[place] for place in piece])
                 (loss.sum() / size).backward()
                 for name, value in {"loss": loss.detach(), **figures}.items():
                     totals[name] = totals.get(name, 0.0) + float(value.sum()) / size
-        totals = self._summed(totals)
+        totals = summed(self._team, totals)
         rate = self._optimiser.config.rate(index, self._steps)
         if not math.isfinite(totals["loss"]):
             self._optimiser.forget()
@@ -122,6 +118,14 @@ class PreferenceLearner:
     def samples(self) -> Sequence[Mapping[str, Any]]:
         """None: what is learned from stands in the data."""
         return []
+
+    def _pieces(self) -> list[Sequence[int]]:
+        """Places in the batch of this process. KTO's pieces stay whole, since a reference point belongs to each."""
+        size, most = self._config.pairs, self._config.piece_pairs
+        if self._config.objective == "kto":
+            return share([range(size)[start : start + most] for start in range(0, size, most)], self._team)
+        mine = share(range(size), self._team)
+        return [mine[start : start + most] for start in range(0, len(mine), most)]
 
     def _loss(self, numbers: Sequence[int], partners: Sequence[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Loss and figures of some pairs, ``(n,)`` each."""
@@ -172,13 +176,6 @@ class PreferenceLearner:
             return known
         others = [Group(group.prompt, group.responses[2:]) for group in groups]
         return torch.cat([known, _row_sums(self._policy.reference(others, temperature=1.0), 1)], dim=1)
-
-    def _summed(self, totals: dict[str, float]) -> dict[str, float]:
-        import torch
-
-        names = sorted(totals)
-        summed = self._team.total(torch.tensor([totals[name] for name in names], dtype=torch.float64))
-        return dict(zip(names, summed.tolist(), strict=True))
 
 
 def _row_sums(logprobs: torch.Tensor, responses: int) -> torch.Tensor:

@@ -24,6 +24,7 @@ from core.training.reward.reward import Sample, checked
 from core.training.scorer import Scorer
 from core.training.seeds import drawn_without_return, seeded
 from core.training.streams import Group
+from core.training.team import Alone, Team, share, summed
 
 if TYPE_CHECKING:
     import torch
@@ -141,10 +142,12 @@ class RewardModelLearner:
         optimiser: OptimiserConfig,
         steps: int,
         seed: int,
+        team: Team | None = None,
     ) -> None:
         self._model, self._pairs, self._config = model, pairs, config
         self._steps, self._seed = steps, seed
-        self._optimiser = Optimiser(model.parameters(), optimiser)
+        self._team: Team = team or Alone()
+        self._optimiser = Optimiser(model.parameters(), optimiser, team=self._team)
 
     def step(self, index: int) -> Mapping[str, float]:
         """See `Learner.step`. Raises `Diverged`."""
@@ -154,8 +157,9 @@ class RewardModelLearner:
         numbers = drawn_without_return(self._seed, len(self._pairs), index * size, size)
         totals = {"loss": 0.0, "preference/accuracy": 0.0, "reward/difference": 0.0}
         with self._model.adapters.using(self._model.adapter):
-            for start in range(0, size, self._config.piece_pairs):
-                piece = [self._pairs[number] for number in numbers[start : start + self._config.piece_pairs]]
+            mine = share(numbers, self._team)
+            for start in range(0, len(mine), self._config.piece_pairs):
+                piece = [self._pairs[number] for number in mine[start : start + self._config.piece_pairs]]
                 chosen, rejected = self._both(piece)
                 loss = bradley_terry_loss(
                     chosen, rejected, margin=self._config.margin, centring=self._config.centring
@@ -165,6 +169,7 @@ class RewardModelLearner:
                 totals["loss"] += float(loss.detach()) / size
                 totals["preference/accuracy"] += float((difference > 0).sum()) / size
                 totals["reward/difference"] += float(difference.sum()) / size
+        totals = summed(self._team, totals)
         rate = self._optimiser.config.rate(index, self._steps)
         norm = self._optimiser.step(rate) if math.isfinite(totals["loss"]) else float("nan")
         if not math.isfinite(norm):

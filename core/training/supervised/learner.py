@@ -19,7 +19,7 @@ from core.training.data.batches import Batches
 from core.training.faults import Diverged
 from core.training.optimiser import Optimiser, OptimiserConfig
 from core.training.seeds import seeded
-from core.training.team import Alone, Team, share
+from core.training.team import Alone, Team, share, summed
 
 if TYPE_CHECKING:
     import torch
@@ -90,7 +90,7 @@ class SupervisedLearner:
         self._steps, self._seed, self._piece_rows, self._device = steps, seed, piece_rows, device
         self._in_force = in_force or contextlib.nullcontext
         self._team: Team = team or Alone()
-        self._optimiser = Optimiser(parameters, optimiser, reduce=self._team.total if self._team.size > 1 else None)
+        self._optimiser = Optimiser(parameters, optimiser, team=self._team)
 
     def step(self, index: int) -> Mapping[str, float]:
         """See `Learner.step`. Raises `Diverged` and leaves the weights as they were if the loss is not finite."""
@@ -100,15 +100,14 @@ class SupervisedLearner:
         if targets == 0:
             return {"loss": 0.0, "targets": 0.0, "learning_rate": 0.0, "gradient_norm": 0.0}
         totals: dict[str, float] = {"loss": 0.0}
-        with self._in_force(), seeded(self._seed, "dropout", index), training_mode(self._model):
-            for piece in share(_pieces(batch, self._piece_rows), self._team):
-                tally = self._objective.tally(
-                    self._model, {key: value.to(self._device) for key, value in piece.items()}
-                )
-                (tally.loss / targets).backward()
+        with self._in_force(), training_mode(self._model):
+            for first, piece in share(_pieces(batch, self._piece_rows, self._team.size), self._team):
+                with seeded(self._seed, "dropout", index, first):
+                    tally = self._objective.tally(self._model, _moved(piece, self._device))
+                    (tally.loss / targets).backward()
                 for name, value in {"loss": float(tally.loss.detach()), **tally.sums}.items():
                     totals[name] = totals.get(name, 0.0) + value
-        totals = self._summed(totals)
+        totals = summed(self._team, totals)
         if not math.isfinite(totals["loss"]):
             self._optimiser.forget()
             raise Diverged("loss", index, _sample_of(batch))
@@ -130,15 +129,6 @@ class SupervisedLearner:
     def samples(self) -> Sequence[Mapping[str, Any]]:
         """None: what is learned from stands in the data."""
         return []
-
-    def _summed(self, totals: dict[str, float]) -> dict[str, float]:
-        import torch
-
-        if self._team.size == 1:
-            return totals
-        names = sorted(totals)
-        summed = self._team.total(torch.tensor([totals[name] for name in names], dtype=torch.float64))
-        return dict(zip(names, summed.tolist(), strict=True))
 
 
 def evaluate(model: Any, objective: Objective, batches: Batches, *, device: str = "cpu") -> dict[str, float]:
@@ -170,9 +160,13 @@ def training_mode(model: Any) -> Iterator[None]:
             module.training = training
 
 
-def _pieces(batch: Batch, rows: int) -> list[dict[str, torch.Tensor]]:
+def _pieces(batch: Batch, rows: int, processes: int) -> list[tuple[int, dict[str, torch.Tensor]]]:
+    """Parts of at most `rows` rows, with the number of the first; small enough that every process gets one."""
     size = len(next(iter(batch.values())))
-    return [{key: value[start : start + rows] for key, value in batch.items()} for start in range(0, size, rows)]
+    rows = min(rows, -(-size // processes))
+    return [
+        (start, {key: value[start : start + rows] for key, value in batch.items()}) for start in range(0, size, rows)
+    ]
 
 
 def _moved(batch: Batch, device: str) -> dict[str, torch.Tensor]:

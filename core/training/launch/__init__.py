@@ -1,0 +1,62 @@
+"""Several processes for one recipe: what is handed to `accelerate launch`, and with which of the configurations here.
+
+Nothing is started by us: accelerate starts the processes and ends them all when one fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.errors import InputError, UnknownName, UnreadableFile
+
+FOLDER = Path(__file__).parent
+CONFIGS = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def launch_command(
+    config: str, command: Sequence[str], *, processes: int | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """The arguments of an `accelerate launch` of `command`, and what its environment has in addition.
+
+    Args:
+        config: one of `CONFIGS`, or the path of a file made by `accelerate config`.
+        command: a script with its arguments, or ``-m`` and a module with its.
+        processes: instead of the configuration's number.
+
+    Raises:
+        UnknownName, UnreadableFile: there is no such configuration, or it is none of accelerate's.
+        InputError: fewer than one process.
+    """
+    path = _find(config)
+    if processes is not None and processes < 1:
+        raise InputError(f"{processes} processes cannot be started.", hint="Give a number of at least 1.")
+    arguments = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path)]
+    if processes is not None:
+        arguments += ["--num_processes", str(processes)]
+    environment = {"ACCELERATE_USE_CPU": "true"} if _read(path).use_cpu else {}
+    return [*arguments, *command], environment
+
+
+def _find(config: str) -> Path:
+    if config in CONFIGS:
+        return CONFIGS[config]
+    path = Path(config)
+    if path.suffix in (".yaml", ".yml", ".json") or path.is_file():
+        return path
+    raise UnknownName("launch configuration", config, list(CONFIGS))
+
+
+def _read(path: Path) -> Any:
+    """The configuration as accelerate reads it."""
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    try:
+        return load_config_from_file(str(path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UnreadableFile(
+            f"'{path}' is no configuration of accelerate: {reason}", hint="Make one with `accelerate config`."
+        ) from error
