@@ -17,6 +17,7 @@ from typing import Any
 
 from core.config import settings
 from core.errors import ConfigError, ModelNotAvailable
+from core.models.activations import fuse_activations
 from core.models.embedder import Embedder, read_embedding_rules
 from core.models.embedding_cache import EmbeddingCache
 from core.models.hardware import Placement, choose_placement
@@ -194,6 +195,7 @@ def _load(located: LocatedModel, placement: Placement, auto_class: str) -> Loade
                 hint="Models that bring code of their own are not run; choose one that transformers knows.",
             ) from error
     _check_complete(located, report["missing_keys"])
+    fuse_activations(model)
     model.to(placement.device).eval()
     return LoadedModel(located.name, model, tokenizer, placement, located.folder, located.fingerprint)
 
