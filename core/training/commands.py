@@ -6,8 +6,9 @@ import argparse
 
 from core.products import Command
 from core.training.data.command import PREPARE
+from core.training.pipeline.command import LIST, RUN
 
-ACTIONS = (PREPARE,)
+ACTIONS = (PREPARE, RUN, LIST)
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -23,4 +24,4 @@ def _run(arguments: argparse.Namespace) -> int:
     return code
 
 
-COMMANDS = (Command("train", "train small models: prepare data", _configure, _run),)
+COMMANDS = (Command("train", "train small models: prepare data, run recipes", _configure, _run),)

@@ -1,0 +1,96 @@
+"""What all stages of a run share: recipe, data, measures, and the model as a stage finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import InputError
+from core.metrics.metric import Metric
+from core.models.loading import LoadedModel, load_causal
+from core.training.data.chat_tokens import ChatEncoder
+from core.training.experience import PromptItem
+from core.training.pipeline.evaluation import Evaluator
+from core.training.pipeline.examples import Example, RecipeData
+from core.training.pipeline.recipe import Recipe
+from core.training.pipeline.rewards import measure
+from core.training.policy import Critic, Policy, adapted_policy, full_policy
+from core.training.seeds import derived_seed
+from core.training.team import Team
+
+EVALUATIONS = "evaluations"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Made by `core.training.pipeline.run`.
+
+    Attributes:
+        folder: of the run's output.
+        code: where rewards that are code are looked for; None where the recipe does not allow them.
+        data_sha256: of the examples.
+    """
+
+    recipe: Recipe
+    data: RecipeData
+    data_sha256: str
+    folder: Path
+    code: Path | None
+    team: Team
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """What is measured, by expression."""
+        return {expression: measure(expression, self.data.metrics) for expression in self.recipe.metrics}
+
+    def evaluator(self, split: str) -> Evaluator:
+        """Measures policies on "validation" or "test"."""
+        return Evaluator(
+            self.data.split(split),
+            self.metrics,
+            max_tokens=self.recipe.evaluate.max_tokens,
+            folder=self.folder / EVALUATIONS / split,
+        )
+
+    def seed(self, number: int) -> int:
+        """Of stage `number` (from 1)."""
+        return derived_seed(self.recipe.seed, "stage", number)
+
+    def load(self, start: Path | None) -> LoadedModel:
+        """The model that a stage begins with: the base, or where all weights learn, what the last stage made of it."""
+        whole = self.recipe.adapter is False and start is not None
+        return load_causal(str(start) if whole else self.recipe.model)
+
+    def policy(self, start: Path | None, seed: int, *, critic: Critic = "none", reference: bool = True) -> Policy:
+        """The policy as `start` (an adapter's folder or a model's) left it; None for a new one."""
+        loaded = self.load(start)
+        if self.recipe.adapter is False:
+            return full_policy(loaded, critic=critic, reference=reference)
+        chosen = self.recipe.adapter
+        return adapted_policy(
+            loaded, seed=seed, rank=chosen.rank, targets=chosen.targets, critic=critic, start_from=start
+        )
+
+
+def encoder_of(loaded: LoadedModel) -> ChatEncoder:
+    """How conversations are written for the model."""
+    return ChatEncoder(loaded.tokenizer, loaded.model.config.model_type)
+
+
+def prompt_items(examples: Sequence[Example], loaded: LoadedModel, max_tokens: int) -> list[PromptItem]:
+    """Prompts as tokens. Raises `InputError` for one that leaves no room for a response of `max_tokens`."""
+    encoder = encoder_of(loaded)
+    config = loaded.model.config.get_text_config(decoder=True)
+    context = getattr(config, "max_position_embeddings", None) or 2048
+    items = []
+    for example in examples:
+        ids = tuple(encoder.prompt(example.prompt))
+        if len(ids) + max_tokens > context:
+            raise InputError(
+                f"The prompt of '{example.id}' has {len(ids):,} tokens; with a response of {max_tokens} it is longer "
+                f"than the {context:,} that '{loaded.name}' takes.",
+                hint="Shorten its evidence, or lower max_tokens.",
+            )
+        items.append(PromptItem(example.id, ids, example.prompt[-1].content, example.context))
+    return items

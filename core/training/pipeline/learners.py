@@ -1,0 +1,323 @@
+"""From a stage of a recipe to what the loop runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import InputError, InternalError
+from core.models.adapter_set import AdapterSet
+from core.models.adapters import AdapterCard
+from core.models.loading import LoadedModel, load_causal
+from core.models.staging import new_model_folder
+from core.training.data.batches import Batches
+from core.training.data.records import Chat, Turn
+from core.training.data.supervised import supervised_batches
+from core.training.evolution import EvolutionLearner
+from core.training.ift import AlternatingLearner
+from core.training.loop import Learner
+from core.training.pipeline.bench import Bench, encoder_of, prompt_items
+from core.training.pipeline.evaluation import policy_key
+from core.training.pipeline.examples import Example
+from core.training.pipeline.pairs import drawn_pairs, given_pairs
+from core.training.pipeline.recipe import (
+    POLICY_STAGES,
+    REWARD_MODEL,
+    AlternationStage,
+    EvolutionStage,
+    PreferenceStage,
+    RewardStage,
+    Stage,
+    SupervisedStage,
+)
+from core.training.pipeline.rewards import build_reward
+from core.training.policy import ADAPTER, Policy
+from core.training.policy_learner import PolicyLearner
+from core.training.preference import PreferenceLearner, PreferencePair
+from core.training.reward import Reward
+from core.training.reward.model import RewardModel, RewardModelLearner, new_reward_model
+from core.training.reward.saved import load_reward_model, save_reward_model
+from core.training.scorer import choose_scorer
+from core.training.supervised import CausalObjective, SupervisedLearner
+from core.training.supervised.learner import evaluate
+
+HeldOut = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """What a stage does.
+
+    Attributes:
+        held_out: a figure on validation, more is better.
+        save: writes the result into a folder, given the adapter's card.
+        policy: None in a stage that learns a reward.
+        reward: what it learns for, where that is a reward.
+    """
+
+    learner: Learner
+    steps: int
+    held_out: HeldOut
+    save: Callable[[Path, AdapterCard], None]
+    loaded: LoadedModel
+    policy: Policy | None = None
+    reward: Reward | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stage stands: its number (from 1) and folder, what it starts from, the reward stage before it."""
+
+    number: int
+    folder: Path
+    start: Path | None
+    reward: Path | None
+
+
+def make_work(stage: Stage, bench: Bench, place: Place) -> Work:
+    """What `stage` does. Raises `InputError` where the data has not what it takes."""
+    if isinstance(stage, SupervisedStage):
+        return _supervised(stage, bench, place)
+    if isinstance(stage, RewardStage):
+        return _reward(stage, bench, place)
+    if isinstance(stage, PreferenceStage):
+        return _preference(stage, bench, place)
+    if isinstance(stage, EvolutionStage):
+        return _evolution(stage, bench, place)
+    if isinstance(stage, AlternationStage):
+        return _alternation(stage, bench, place)
+    if isinstance(stage, POLICY_STAGES):
+        return _optimised(stage, bench, place)
+    raise InternalError(f"No learner is made for a stage of kind '{stage.kind}'.")
+
+
+def chats_of(examples: tuple[Example, ...]) -> list[Chat]:
+    """Each prompt with its first reference as the answer. Raises `InputError` where none has a reference."""
+    chats = [
+        Chat(turns=(*example.prompt, Turn("assistant", example.references[0])), group=example.group)
+        for example in examples
+        if example.references
+    ]
+    if not chats:
+        raise InputError("No example has a reference to learn from.", hint="Supervised stages need responses.")
+    return chats
+
+
+def supervised_steps(stage: SupervisedStage, batches: int) -> int:
+    """Steps of a stage whose data makes so many batches an epoch."""
+    return stage.steps or max(1, math.ceil(stage.epochs * batches))
+
+
+def _supervised(stage: SupervisedStage, bench: Bench, place: Place) -> Work:
+    seed = bench.seed(place.number)
+    policy = bench.policy(place.start, seed, reference=False)
+    loaded = policy.loaded
+
+    def batches(split: str) -> Batches:
+        return supervised_batches(
+            chats_of(bench.data.split(split)),
+            loaded.tokenizer,
+            loaded.model.config.model_type,
+            max_tokens=stage.row_tokens,
+            rows_per_batch=stage.rows,
+            seed=seed,
+            learnt_answers=stage.learn,
+        ).batches
+
+    train, validation, objective = batches("train"), batches("validation"), CausalObjective()
+    steps = supervised_steps(stage, len(train))
+    learner = SupervisedLearner(
+        loaded.model,
+        policy.parameters,
+        objective,
+        train,
+        optimiser=stage.optimiser,
+        steps=steps,
+        seed=seed,
+        piece_rows=stage.piece_rows,
+        device=policy.device,
+        in_force=policy.in_force,
+        team=bench.team,
+    )
+
+    def held_out() -> float:
+        with policy.in_force():
+            return -evaluate(loaded.model, objective, validation, device=policy.device)["loss"]
+
+    return _work(learner, steps, held_out, policy)
+
+
+def _optimised(stage: Stage, bench: Bench, place: Place) -> Work:
+    assert isinstance(stage, POLICY_STAGES)
+    algorithm = stage.algorithm
+    seed = bench.seed(place.number)
+    policy = bench.policy(
+        place.start,
+        seed,
+        critic="shared" if algorithm.uses_critic else "none",
+        reference=algorithm.uses_reference,
+    )
+    reward = _reward_of(stage.metric, stage.cut, bench, place, policy)
+    learner = PolicyLearner(
+        policy,
+        algorithm,
+        reward,
+        prompt_items(bench.data.train, policy.loaded, stage.practice.max_tokens),
+        practice=stage.practice,
+        optimiser=stage.optimiser,
+        steps=stage.steps,
+        seed=seed,
+        team=bench.team,
+    )
+    return _work(learner, stage.steps, _measured(bench, policy), policy, reward)
+
+
+def _evolution(stage: EvolutionStage, bench: Bench, place: Place) -> Work:
+    seed = bench.seed(place.number)
+    policy = bench.policy(place.start, seed, reference=False)
+    reward = _reward_of(stage.metric, stage.cut, bench, place, policy)
+    items = prompt_items(bench.data.train, policy.loaded, stage.evolution.max_tokens)
+    learner = EvolutionLearner(policy, reward, items, stage.evolution, seed=seed, team=bench.team)
+    return _work(learner, stage.steps, _measured(bench, policy), policy, reward)
+
+
+def _preference(stage: PreferenceStage, bench: Bench, place: Place) -> Work:
+    seed = bench.seed(place.number)
+    policy = bench.policy(place.start, seed)
+    judge = _reward_of(stage.metric, 0.0, bench, place, policy) if stage.metric else None
+    with policy.in_force():
+        pairs = _pairs(stage, bench, place, policy.loaded, judge, "train")
+    learner = PreferenceLearner(
+        policy, pairs, stage.preference, optimiser=stage.optimiser, steps=stage.steps, seed=seed, team=bench.team
+    )
+    return _work(learner, stage.steps, _measured(bench, policy), policy, judge)
+
+
+def _alternation(stage: AlternationStage, bench: Bench, place: Place) -> Work:
+    seed = bench.seed(place.number)
+    policy = bench.policy(place.start, seed, reference=stage.algorithm.uses_reference)
+    judge = _reward_of(stage.metric, stage.cut, bench, place, policy) if stage.metric else None
+    encoder = encoder_of(policy.loaded)
+    model = _new_reward(policy.adapters or _own_trunk(bench), encoder.end_id, seed)
+    items = prompt_items(bench.data.train, policy.loaded, stage.practice.max_tokens)
+    demonstrations = {
+        example.id: tuple(encoder.answer(example.references[0])) for example in bench.data.train if example.references
+    }
+    learner = AlternatingLearner(
+        PolicyLearner(
+            policy,
+            stage.algorithm,
+            model,
+            items,
+            practice=stage.practice,
+            optimiser=stage.optimiser,
+            steps=stage.steps,
+            seed=seed,
+            team=bench.team,
+        ),
+        model,
+        demonstrations,
+        stage.alternation,
+        optimiser=stage.discriminator,
+        seed=seed,
+        judge=judge,
+    )
+    return _work(learner, stage.steps, _measured(bench, policy), policy, judge)
+
+
+def _reward(stage: RewardStage, bench: Bench, place: Place) -> Work:
+    """Pairs are drawn from the policy as it is; the reward model learns on the base model's trunk."""
+    seed = bench.seed(place.number)
+    loaded = bench.load(place.start)
+    adapters = AdapterSet(loaded)
+    loaded.model.requires_grad_(False)
+    if bench.recipe.adapter is not False and place.start is not None:
+        adapters.attach(place.start, ADAPTER)
+    judge = build_reward(stage.metric, bench.data.metrics, code=bench.code) if stage.metric else None
+    with adapters.using(ADAPTER if ADAPTER in adapters.names else None):
+        pairs = _pairs(stage, bench, place, loaded, judge, "train")
+        held_out = _pairs(stage, bench, place, loaded, judge, "validation")
+    if ADAPTER in adapters.names:
+        adapters.detach(ADAPTER)
+    trunk = adapters if bench.recipe.adapter is not False else _own_trunk(bench)
+    rank, targets = (stage.adapter.rank, stage.adapter.targets) if stage.adapter else (None, "attention")
+    model = _new_reward(trunk, encoder_of(loaded).end_id, seed, rank=rank, targets=targets)
+    learner = RewardModelLearner(model, pairs, stage.model, optimiser=stage.optimiser, steps=stage.steps, seed=seed)
+    return Work(
+        learner,
+        stage.steps,
+        lambda: learner.accuracy(held_out),
+        lambda folder, card: save_reward_model(model, folder, card),
+        trunk.loaded,
+    )
+
+
+def _pairs(
+    stage: RewardStage | PreferenceStage,
+    bench: Bench,
+    place: Place,
+    loaded: LoadedModel,
+    judge: Reward | None,
+    split: str,
+) -> list[PreferencePair]:
+    examples = bench.data.split(split)
+    if judge is None:
+        return given_pairs(examples, loaded)
+    items = prompt_items(examples, loaded, stage.judged.max_tokens)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    kept = place.folder / f"pairs-{split}.jsonl"
+    return drawn_pairs(loaded, items, judge, stage.judged, bench.seed(place.number), kept)
+
+
+def _new_reward(
+    adapters: AdapterSet, end_id: int, seed: int, rank: int | None = 8, targets: str = "attention"
+) -> RewardModel:
+    placement = adapters.loaded.placement
+    scorer = choose_scorer(adapters.loaded.model, placement.device, placement.dtype, adapters.loaded.name)
+    if rank is None:
+        return new_reward_model(adapters, scorer, end_id=end_id, seed=seed, adapter=None)
+    return new_reward_model(adapters, scorer, end_id=end_id, seed=seed, rank=rank, targets=targets)  # type: ignore[arg-type]
+
+
+def _own_trunk(bench: Bench) -> AdapterSet:
+    """The base model again: where all weights learn, the policy's own trunk does not stay what it was."""
+    loaded = load_causal(bench.recipe.model)
+    loaded.model.requires_grad_(False)
+    return AdapterSet(loaded)
+
+
+def _reward_of(expression: str, cut: float, bench: Bench, place: Place, policy: Policy) -> Reward:
+    model = None
+    if REWARD_MODEL in expression and place.reward is not None:
+        trunk = policy.adapters or _own_trunk(bench)
+        placement = trunk.loaded.placement
+        scorer = choose_scorer(trunk.loaded.model, placement.device, placement.dtype, trunk.loaded.name)
+        model = load_reward_model(place.reward, trunk, scorer)
+    return build_reward(expression, bench.data.metrics, cut=cut, reward_model=model, code=bench.code)
+
+
+def _measured(bench: Bench, policy: Policy) -> HeldOut:
+    evaluator = bench.evaluator("validation")
+    return lambda: evaluator(policy.loaded, key_of(policy), policy.in_force()).mean(bench.recipe.choice)
+
+
+def key_of(policy: Policy) -> str:
+    """Which policy it is, see `policy_key`: its critic does not decide its answers."""
+    weights = {
+        name: value for name, value in policy.parameters.items() if not name.startswith(("value_head.", "critic."))
+    }
+    return policy_key(policy.loaded.fingerprint, policy.loaded.placement.dtype, weights)
+
+
+def _work(learner: Learner, steps: int, held_out: HeldOut, policy: Policy, reward: Reward | None = None) -> Work:
+    def save(folder: Path, card: AdapterCard) -> None:
+        if policy.adapters is not None:
+            policy.adapters.save(ADAPTER, folder, card)
+            return
+        with new_model_folder(folder) as fresh:
+            policy.loaded.model.save_pretrained(fresh)
+            policy.loaded.tokenizer.save_pretrained(fresh)
+
+    return Work(learner, steps, held_out, save, policy.loaded, policy, reward)

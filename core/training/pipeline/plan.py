@@ -1,0 +1,221 @@
+"""What a recipe will take, before any weight is loaded: counts, tokens, memory, and each stage's share of the work."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.metrics.metric import Metric
+from core.models.hardware import BYTES_PER_NUMBER, Placement, choose_placement, memory_bytes
+from core.models.locate import locate
+from core.training.data.chat_tokens import ChatEncoder
+from core.training.data.records import SPLITS
+from core.training.pipeline.bench import Bench
+from core.training.pipeline.examples import Example
+from core.training.pipeline.learners import chats_of, supervised_steps
+from core.training.pipeline.recipe import (
+    AlternationStage,
+    EvolutionStage,
+    PreferenceStage,
+    RewardStage,
+    Stage,
+    SupervisedStage,
+)
+from core.training.pipeline.rewards import build_reward, check_needs, is_code, metric_part
+from core.training.token_logprobs import KEEP_BYTES
+
+_BACKWARD = 2
+"""A backward pass is reckoned as two forward passes."""
+_DECODE = 2
+"""A token drawn costs about so many tokens read: one at a time, it uses the machine badly."""
+_OPTIMISER_BYTES = 16
+"""Of a weight that learns: master, gradient and two moments in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of a split: prompts and references, means and the longest of both together."""
+
+    examples: int
+    prompt: float
+    reference: float
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """A stage: its steps, and tokens through the model, a token with its backward pass counted as three."""
+
+    kind: str
+    steps: int
+    tokens: float
+    drawn: int
+    piece_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will take; `memory_bytes` is an estimate."""
+
+    lengths: dict[str, Lengths]
+    stages: tuple[StagePlan, ...]
+    weights: int
+    learning: int
+    memory_bytes: int
+    placement: Placement
+    fingerprint: str
+
+    @property
+    def costs(self) -> list[float]:
+        """Of the stages, for `RecipeProgress`."""
+        return [stage.tokens for stage in self.stages]
+
+
+def check_metrics(bench: Bench) -> None:
+    """Raises `InputError` for a metric there is not, or that the data has not what it takes for."""
+    recipe, data = bench.recipe, bench.data
+    for metric in bench.metrics.values():
+        for split in ("validation", "test"):
+            check_needs(metric, data.split(split))
+    for stage in recipe.stage:
+        if not stage.expression:
+            continue
+        if is_code(stage.expression):
+            build_reward(stage.expression, data.metrics, code=bench.code)
+            continue
+        part: Metric | None = metric_part(stage.expression, data.metrics)
+        if part is not None:
+            check_needs(part, data.train)
+            check_needs(part, data.validation)  # where signs of hacking are looked for
+
+
+def make_plan(bench: Bench) -> Plan:
+    """The plan of a run. Raises `UnknownName` and `ModelNotAvailable` as `locate` does."""
+    import transformers
+
+    located = locate(bench.recipe.model, "causal")
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(located.folder, **options)
+    config = transformers.AutoConfig.from_pretrained(located.folder, **options)
+    encoder = ChatEncoder(tokenizer, config.model_type)
+    lengths = {split: _lengths(bench.data.split(split), encoder) for split in SPLITS}
+    stages = tuple(_stage_plan(stage, bench, lengths) for stage in bench.recipe.stage)
+    placement = choose_placement()
+    weights, learning = _weights(config, bench)
+    memory = _memory(config, placement, bench, weights, learning, max(stage.piece_tokens for stage in stages))
+    return Plan(lengths, stages, weights, learning, memory, placement, located.fingerprint)
+
+
+def _lengths(examples: Sequence[Example], encoder: ChatEncoder) -> Lengths:
+    prompts = [len(encoder.prompt(example.prompt)) for example in examples]
+    references = [len(encoder.answer(example.references[0])) if example.references else 0 for example in examples]
+    longest = max(map(sum, zip(prompts, references, strict=True)))
+    return Lengths(len(examples), statistics.fmean(prompts), statistics.fmean(references), longest)
+
+
+def _stage_plan(stage: Stage, bench: Bench, lengths: dict[str, Lengths]) -> StagePlan:
+    train, held = lengths["train"], lengths["validation"]
+    evaluation = held.examples * (held.prompt + _DECODE * bench.recipe.evaluate.max_tokens)
+    learn = 1 + _BACKWARD
+    drawn = 0
+    if isinstance(stage, SupervisedStage):
+        chats_of(bench.data.train)
+        chats_of(bench.data.validation)
+        tokens = train.examples * (train.prompt + train.reference)
+        batches = max(1, round(tokens / (stage.row_tokens * stage.rows)))
+        steps = supervised_steps(stage, batches)
+        work, piece = steps * tokens / batches * learn, float(stage.row_tokens * stage.piece_rows)
+        evaluation = held.examples * (held.prompt + held.reference)
+    elif isinstance(stage, RewardStage):
+        steps, pair = stage.steps, train.prompt + 2 * stage.judged.max_tokens
+        work, piece = steps * stage.model.pairs * pair * learn, stage.model.piece_pairs * pair
+        evaluation = held.examples * pair
+        drawn = (
+            (len(bench.data.train[: stage.judged.prompts]) + held.examples) * stage.judged.samples
+            if stage.metric
+            else 0
+        )
+        work += drawn * stage.judged.max_tokens * _DECODE
+    elif isinstance(stage, PreferenceStage):
+        steps, pair = stage.steps, train.prompt + 2 * stage.judged.max_tokens
+        work, piece = steps * stage.preference.pairs * pair * (learn + 1), stage.preference.piece_pairs * pair
+        drawn = len(bench.data.train[: stage.judged.prompts]) * stage.judged.samples if stage.metric else 0
+        work += drawn * stage.judged.max_tokens * _DECODE
+    elif isinstance(stage, EvolutionStage):
+        steps, one = stage.steps, stage.evolution
+        drawn = steps * 2 * one.pairs * one.prompts
+        work, piece = drawn * (train.prompt + _DECODE * one.max_tokens), one.prompts * (train.prompt + one.max_tokens)
+    else:
+        steps, practice, algorithm = stage.steps, stage.practice, stage.algorithm
+        drawn = steps * practice.prompts * algorithm.samples
+        group = train.prompt + algorithm.samples * practice.max_tokens
+        passes = learn * algorithm.epochs + algorithm.uses_reference + algorithm.uses_critic
+        passes += isinstance(stage, AlternationStage) * learn
+        work = steps * practice.prompts * (train.prompt + _DECODE * algorithm.samples * practice.max_tokens)
+        work += steps * practice.prompts * group * passes
+        piece = min(float(practice.piece_tokens), practice.prompts * group)
+    evaluations = (2 + steps // stage.loop.evaluate_every) if stage.loop.evaluate_every else 1
+    return StagePlan(stage.kind, steps, work + evaluations * evaluation, drawn, piece)
+
+
+def _weights(config: Any, bench: Bench) -> tuple[int, int]:
+    """How many weights the model has, and how many of them or of its adapter learn; nothing is loaded."""
+    import torch
+    import transformers
+
+    from core.models.adapter_config import linear_layers
+
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    choice = bench.recipe.adapter
+    if choice is False:
+        return weights, weights
+    import re
+
+    pattern = re.compile(linear_layers(model, choice.targets))
+    layers = [module for path, module in model.named_modules() if pattern.fullmatch(path)]
+    return weights, sum(choice.rank * sum(layer.weight.shape) for layer in layers)
+
+
+def _memory(config: Any, placement: Placement, bench: Bench, weights: int, learning: int, piece_tokens: float) -> int:
+    """Bytes: weights, what learning adds to them, activations of the largest piece (Korthikanti et al. 2022, eq. 1, the
+    term without attention scores, which are not kept), kept logits."""
+    text = config.get_text_config(decoder=True)
+    number = BYTES_PER_NUMBER[placement.dtype]
+    copies = 2 if bench.recipe.adapter is False else 1
+    activations = 34 / 2 * number * piece_tokens * text.hidden_size * text.num_hidden_layers
+    logits = min(piece_tokens * text.vocab_size * number, KEEP_BYTES)
+    return int(weights * number * copies + learning * _OPTIMISER_BYTES + activations + logits)
+
+
+def describe_plan(bench: Bench, plan: Plan) -> str:
+    """The plan as people read it."""
+    recipe = bench.recipe
+    what = (
+        "all weights learn"
+        if recipe.adapter is False
+        else f"LoRA of rank {recipe.adapter.rank} on {recipe.adapter.targets}"
+    )
+    lines = [
+        f"{recipe.name}: {recipe.model} ({plan.weights / 1e6:,.1f} M weights, {plan.placement.dtype} on "
+        f"{plan.placement.device}), {what}: {plan.learning / 1e6:,.3f} M learn",
+        f"data '{bench.data.name}', sha256 {bench.data_sha256[:12]}",
+    ]
+    for split, one in plan.lengths.items():
+        lines.append(
+            f"  {split:<11}{one.examples:>6} examples, {one.prompt:.0f} tokens a prompt, {one.reference:.0f} a "
+            f"reference, at most {one.longest}"
+        )
+    for number, stage in enumerate(plan.stages, start=1):
+        drawn = f", {stage.drawn:,} responses drawn" if stage.drawn else ""
+        lines.append(
+            f"  stage {number}: {stage.kind:<10}{stage.steps:>6} steps, about {stage.tokens / 1e3:,.0f} k tokens{drawn}"
+        )
+    lines.append(f"measured: {', '.join(recipe.metrics)}; chosen by: {recipe.choice}")
+    there = memory_bytes() / 1e9
+    lines.append(f"memory: about {plan.memory_bytes / 1e9:.1f} GB (estimated) of {there:.1f} GB")
+    lines.append(f"output: {bench.folder}")
+    return "\n".join(lines)

@@ -1,0 +1,350 @@
+"""What a recipe may say. The algorithms' own configurations are its fields, so a setting is described once, there.
+
+A stage has parts: `algorithm`, `practice`, `optimiser`, `loop` and so on. A setting of a part may stand in the stage
+itself (`prompts = 8` for `practice = { prompts = 8 }`); it goes to the first part that has it. A setting of the KL
+control is then written `kl_target`, `kl_coefficient`, `kl_horizon`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from core.models.adapter_config import Targets
+from core.training.algorithms import GRPO, PPO, Reinforce
+from core.training.data.chat_tokens import LearntAnswers
+from core.training.evolution import EvolutionConfig
+from core.training.ift import AlternationConfig
+from core.training.loop import Cadence
+from core.training.optimiser import OptimiserConfig
+from core.training.policy_learner import PracticeConfig
+from core.training.preference import PreferenceConfig
+from core.training.reward.model import RewardModelConfig
+
+REWARD_MODEL = "reward_model"
+"""The name of the last reward stage's result in a later stage's `metric`."""
+
+
+class Strict(BaseModel):
+    """A table that takes no unknown settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AdapterChoice(Strict):
+    """The LoRA that learns."""
+
+    rank: int = Field(16, ge=1)
+    targets: Targets = "attention"
+
+
+class DataChoice(Strict):
+    """Where the examples come from: one of `suite` (what a product declares), `prepared` (a folder of `trivium train
+    prepare`), `file` (JSONL). `train`, `validation`, `test`: at most so many of each, spread evenly."""
+
+    suite: str | None = None
+    prepared: Path | None = None
+    file: Path | None = None
+    train: int | None = Field(None, ge=1)
+    validation: int | None = Field(None, ge=1)
+    test: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(source is not None for source in (self.suite, self.prepared, self.file)) != 1:
+            raise ValueError("name one of suite, prepared, file")
+        return self
+
+
+class EvaluateChoice(Strict):
+    """How it is measured: responses are greedy, of at most `max_tokens`; `samples` of them stand in the report."""
+
+    metrics: tuple[str, ...] = ()
+    max_tokens: int = Field(64, ge=1)
+    samples: int = Field(5, ge=0)
+
+
+class PromoteChoice(Strict):
+    """Which measure decides, on validation, and the adapter's name; default: the recipe's."""
+
+    metric: str
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+
+
+class Pace(Cadence):
+    """How often what; a recipe evaluates unless it says not to (0)."""
+
+    checkpoint_every: int = Field(10, ge=1)
+    evaluate_every: int = Field(20, ge=0)
+    samples_every: int = Field(10, ge=0)
+
+
+class Judged(Strict):
+    """How responses are drawn of which a metric says which is better: so many to each prompt, for at most so many."""
+
+    samples: int = Field(4, ge=2)
+    prompts: int = Field(200, ge=1)
+    max_tokens: int = Field(64, ge=1)
+    temperature: float = Field(1.0, gt=0, le=10)
+
+
+class _Stage(Strict):
+    """What all stages share. `derived`: settings of parts that follow from `kind` and are not to be given."""
+
+    derived: ClassVar[frozenset[str]] = frozenset({"name", "objective"})
+
+    loop: Pace = Field(default_factory=Pace)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _place(cls, given: Any) -> Any:
+        return placed(cls, given) if isinstance(given, dict) else given
+
+    @property
+    def trains_policy(self) -> bool:
+        """Whether its result is a policy."""
+        return True
+
+    @property
+    def expression(self) -> str:
+        """What it learns for; "" where that is in the data."""
+        return str(getattr(self, "metric", ""))
+
+
+class SupervisedStage(_Stage):
+    """Learn the first reference of each prompt. `row_tokens` is the width of a packed row, `rows` are in a batch."""
+
+    kind: Literal["sft"]
+    epochs: float = Field(1.0, gt=0)
+    steps: int | None = Field(None, ge=1)
+    rows: int = Field(4, ge=1)
+    row_tokens: int = Field(512, ge=2)
+    piece_rows: int = Field(2, ge=1)
+    learn: LearntAnswers = "last"
+    optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig)
+
+
+class RewardStage(_Stage):
+    """Learn a reward model from the data's rejected responses, or from drawn ones that `metric` tells apart."""
+
+    kind: Literal["reward"]
+    steps: int = Field(ge=1)
+    metric: str = ""
+    judged: Judged = Field(default_factory=Judged)
+    model: RewardModelConfig = Field(default_factory=RewardModelConfig)
+    adapter: AdapterChoice | Literal[False] = AdapterChoice(rank=8)
+    optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig)
+
+    @property
+    def trains_policy(self) -> bool:
+        return False
+
+
+class _PolicyStage(_Stage):
+    """`metric`: an expression, of which "reward_model" may be a part, or "module:function" where the recipe says
+    `run_code`. `cut`: what a response gets in addition that came to no end within its tokens."""
+
+    steps: int = Field(ge=1)
+    metric: str = Field(min_length=1)
+    cut: float = 0.0
+    practice: PracticeConfig = Field(default_factory=PracticeConfig)
+    optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig)
+
+
+class PPOStage(_PolicyStage):
+    """Proximal policy optimisation."""
+
+    kind: Literal["ppo"]
+    algorithm: PPO = Field(default_factory=PPO)
+
+
+class GRPOStage(_PolicyStage):
+    """Group-relative policy optimisation."""
+
+    kind: Literal["grpo"]
+    algorithm: GRPO = Field(default_factory=GRPO)
+
+
+class ReinforceStage(_PolicyStage):
+    """REINFORCE; with the baseline "leave_one_out", its default, it is RLOO."""
+
+    kind: Literal["reinforce", "rloo"]
+    algorithm: Reinforce = Field(default_factory=Reinforce)
+
+    @model_validator(mode="after")
+    def _baseline(self) -> Self:
+        if self.kind == "rloo" and self.algorithm.baseline != "leave_one_out":
+            raise ValueError("rloo has the baseline leave_one_out; use kind = 'reinforce' for another")
+        return self
+
+
+class PreferenceStage(_Stage):
+    """Learn from the data's rejected responses, or from drawn ones that `metric` tells apart."""
+
+    kind: Literal["dpo", "ipo", "kto"]
+    steps: int = Field(ge=1)
+    metric: str = ""
+    judged: Judged = Field(default_factory=Judged)
+    preference: PreferenceConfig = Field(default_factory=PreferenceConfig)
+    optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(given.get("preference", {}), dict):
+            return {**given, "preference": {**given.get("preference", {}), "objective": given.get("kind")}}
+        return given
+
+
+class AlternationStage(_PolicyStage):
+    """The reward is learned in alternation with the policy: from the references, or with `metric` as judge."""
+
+    kind: Literal["ift"]
+    metric: str = ""
+    algorithm: Reinforce = Field(default_factory=Reinforce)
+    alternation: AlternationConfig = Field(default_factory=AlternationConfig)
+    discriminator: OptimiserConfig = Field(default_factory=OptimiserConfig)
+
+
+class EvolutionStage(_Stage):
+    """Evolution strategies on the weights that learn."""
+
+    kind: Literal["evolution"]
+    steps: int = Field(ge=1)
+    metric: str = Field(min_length=1)
+    cut: float = 0.0
+    evolution: EvolutionConfig = Field(default_factory=EvolutionConfig)
+
+
+Stage = Annotated[
+    SupervisedStage
+    | RewardStage
+    | PPOStage
+    | GRPOStage
+    | ReinforceStage
+    | PreferenceStage
+    | AlternationStage
+    | EvolutionStage,
+    Field(discriminator="kind"),
+]
+POLICY_STAGES = (PPOStage, GRPOStage, ReinforceStage)
+
+
+class Recipe(Strict):
+    """A recipe.
+
+    Attributes:
+        name: of its output and, by default, its adapter; "" until `reading` takes the file's.
+        adapter: what learns; False trains all weights, for tiny models, and the result is a model's folder.
+        run_code: allows rewards "module:function"; that code runs with the rights of whoever runs the recipe.
+    """
+
+    name: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]{0,63})?$")
+    model: str
+    adapter: AdapterChoice | Literal[False] = Field(default_factory=AdapterChoice)
+    seed: int = Field(0, ge=0)
+    run_code: bool = False
+    data: DataChoice
+    stage: tuple[Stage, ...] = Field(min_length=1)
+    evaluate: EvaluateChoice = Field(default_factory=EvaluateChoice)
+    promote: PromoteChoice | None = None
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if not any(stage.trains_policy for stage in self.stage):
+            raise ValueError("no stage trains the policy; add one after 'reward', such as 'ppo'")
+        rewarded = False
+        for number, stage in enumerate(self.stage, start=1):
+            if REWARD_MODEL in stage.expression and not rewarded:
+                raise ValueError(
+                    f"stage {number} ({stage.kind}) uses reward_model, but no stage 'reward' stands before it"
+                )
+            rewarded = rewarded or not stage.trains_policy
+        if not self.stage[-1].trains_policy:
+            raise ValueError("the last stage is 'reward'; nothing uses what it learns")
+        if self.promote is None and not self.evaluate.metrics:
+            raise ValueError("name a metric to choose by: [promote] metric, or [evaluate] metrics")
+        if self.adapter is False and self.promote is not None and self.promote.name is not None:
+            raise ValueError("adapter = false makes a model's folder; only adapters are promoted by name")
+        return self
+
+    @property
+    def choice(self) -> str:
+        """The metric that checkpoints are chosen and adapters promoted by."""
+        return self.promote.metric if self.promote else self.evaluate.metrics[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Everything that is measured: `choice` first."""
+        return tuple(dict.fromkeys([self.choice, *self.evaluate.metrics]))
+
+
+def parts_of(stage: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The parts of a stage, in order, by name; `loop` last."""
+    found = {
+        name: info.annotation
+        for name, info in stage.model_fields.items()
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+    }
+    ordered = sorted(found, key=lambda name: _ORDER.index(name) if name in _ORDER else -1)
+    return {name: found[name] for name in ordered}
+
+
+_ORDER = (
+    "algorithm",
+    "alternation",
+    "practice",
+    "preference",
+    "evolution",
+    "model",
+    "judged",
+    "optimiser",
+    "discriminator",
+    "loop",
+)
+
+
+def settings_of(stage: type[BaseModel]) -> dict[str, tuple[str, ...]]:
+    """Where each setting that may stand in the stage itself belongs: ("practice", "prompts"), ("practice", "kl",
+    "target"). Settings of the stage's own are not among them."""
+    places: dict[str, tuple[str, ...]] = {}
+    for part, model in parts_of(stage).items():
+        for name, info in model.model_fields.items():
+            if name in _Stage.derived:
+                continue
+            places.setdefault(name, (part, name))
+            if is_dataclass(info.annotation):
+                for inner in fields(info.annotation):
+                    places.setdefault(f"{name}_{inner.name}", (part, name, inner.name))
+    return {name: place for name, place in places.items() if name not in stage.model_fields}
+
+
+def placed(stage: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
+    """`given` with settings of parts moved into them. A setting that is given twice is left for pydantic to refuse."""
+    places = settings_of(stage)
+    moved: dict[str, Any] = {}
+    for name, value in given.items():
+        path = places.get(name, (name,))
+        moved = _with(moved, path, value)
+    return moved
+
+
+def _with(table: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """`table` with `value` at `path`; tables are merged, anything else given twice is an error."""
+    name, *rest = path
+    before = table.get(name)
+    if rest:
+        inner = before if isinstance(before, dict) else {}
+        if before is not None and not isinstance(before, dict):
+            raise ValueError(f"'{name}' is given as a whole and in part")
+        return {**table, name: _with(inner, tuple(rest), value)}
+    if isinstance(before, dict) and isinstance(value, dict):
+        if twice := before.keys() & value.keys():
+            raise ValueError(f"'{sorted(twice)[0]}' is given twice, in the stage and in '{name}'")
+        return {**table, name: {**before, **value}}
+    if before is not None:
+        raise ValueError(f"'{name}' is given twice")
+    return {**table, name: value}

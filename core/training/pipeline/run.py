@@ -1,0 +1,236 @@
+"""A recipe from end to end: stage after stage, evaluation, promotion, report.
+
+Everything is in one folder: `1-sft/`, `2-grpo/` …, `evaluations/`, `adapter/`, `report.json`, `report.md`.
+The same command given again goes on where the folder stands; a folder of another recipe is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.config import settings
+from core.errors import InputError
+from core.files import write_atomic
+from core.models.adapter_set import AdapterSet
+from core.models.adapters import CONFIG, WEIGHTS, Adapter, read_adapter, with_report, write_adapter
+from core.products import load_products
+from core.training.pipeline.bench import Bench
+from core.training.pipeline.evaluation import Evaluation, policy_key
+from core.training.pipeline.examples import (
+    RecipeData,
+    check_data,
+    file_data,
+    prepared_data,
+    product_data,
+    sha256_of_examples,
+)
+from core.training.pipeline.learners import Place
+from core.training.pipeline.plan import Plan, check_metrics, make_plan
+from core.training.pipeline.progress import RecipeProgress
+from core.training.pipeline.promotion import Verdict, check_name, promote, promoted_name
+from core.training.pipeline.recipe import Recipe
+from core.training.pipeline.report import START, make_report, report_markdown
+from core.training.pipeline.stages import (
+    ADAPTER_FOLDER,
+    StageResult,
+    measurements,
+    read_result,
+    run_stage,
+    stage_folder,
+    stage_key,
+)
+from core.training.team import Team, current_team
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to. `artefact` is the adapter's folder, or the model's where all weights learn."""
+
+    report: dict[str, Any]
+    artefact: Path
+    verdict: Verdict | None
+
+
+def open_bench(
+    recipe: Recipe, path: Path, out: Path | None = None, *, data: RecipeData | None = None, team: Team | None = None
+) -> Bench:
+    """What the stages share; everything about recipe and data that can be wrong is found here.
+
+    Args:
+        path: of the recipe's file, beside which rewards that are code are looked for.
+        out: the output folder; default: `<cache>/training/NAME`.
+        data: in place of what the recipe names.
+
+    Raises:
+        InputError, UnknownName: a split is empty or not apart, a metric is not there or the data has not what it needs.
+    """
+    found = (data or load_data(recipe)).limited(recipe.data.model_dump(include={"train", "validation", "test"}))
+    check_data(found)
+    bench = Bench(
+        recipe,
+        found,
+        sha256_of_examples(found),
+        out or settings().cache_dir / "training" / recipe.name,
+        path.parent if recipe.run_code else None,
+        team or current_team(),
+    )
+    check_metrics(bench)
+    return bench
+
+
+def load_data(recipe: Recipe) -> RecipeData:
+    """The examples the recipe names."""
+    choice = recipe.data
+    if choice.prepared is not None:
+        return prepared_data(choice.prepared)
+    if choice.file is not None:
+        return file_data(choice.file, recipe.seed)
+    assert choice.suite is not None
+    sources = {name: make for product in load_products() for name, make in product.recipe_data.items()}
+    return product_data(choice.suite, sources)
+
+
+def run_recipe(bench: Bench, plan: Plan | None = None, *, restart: bool = False, quiet: bool = False) -> Outcome:
+    """Run what is not done yet.
+
+    Args:
+        restart: throw away stages of another recipe in the folder, instead of refusing it.
+
+    Raises:
+        InputError: the folder is of another recipe, or in use; or as `run_stage` does.
+        TrainingFault: see `run_stage`; the same command goes on from what was saved.
+    """
+    plan = plan or make_plan(bench)
+    check_name(bench, plan.fingerprint)
+    with _alone_in(bench.folder):
+        _check_folder(bench, plan, restart=restart)
+        write_atomic(bench.folder / "recipe.json", bench.recipe.model_dump_json(indent=1))
+        base = policy_key(plan.fingerprint, plan.placement.dtype, {})
+        validation = {START: _evaluation(bench, "validation", base, None)}
+        results, start = _run_stages(bench, plan, validation, quiet=quiet)
+        assert start is not None
+        last = next(result for result in reversed(results) if result.policy_key)
+        test = {
+            START: _evaluation(bench, "test", base, None),
+            "end": _evaluation(bench, "test", last.policy_key, start),
+        }
+        end = list(validation.values())[-1]
+        return _conclude(bench, results, validation, test, start, end)
+
+
+def _run_stages(
+    bench: Bench, plan: Plan, validation: dict[str, Evaluation], *, quiet: bool
+) -> tuple[list[StageResult], Path | None]:
+    """Results of all stages, and the folder of the last policy; `validation` gets an evaluation a stage."""
+    shown = None if quiet else RecipeProgress([stage.kind for stage in bench.recipe.stage], plan.costs)
+    start: Path | None = None
+    reward: Path | None = None
+    results: list[StageResult] = []
+    for number in range(1, len(bench.recipe.stage) + 1):
+        folder = stage_folder(bench, number)
+        result = read_result(folder)
+        if result is None:
+            before = list(validation.values())[-1]
+            key = stage_key(bench, number, plan.fingerprint)
+            place = Place(number, folder, start, reward)
+            result = run_stage(bench, place, before, key, shown.stage(number) if shown else None)
+        results.append(result)
+        if result.policy_key:
+            start = folder / result.artefact
+            validation[folder.name] = _evaluation(bench, "validation", result.policy_key, start)
+        else:
+            reward = folder / result.artefact
+    if shown:
+        shown.close()
+    return results, start
+
+
+def _evaluation(bench: Bench, split: str, key: str, artefact: Path | None) -> Evaluation:
+    """Of a policy on a split; it is loaded and run only where it was not measured before."""
+    evaluator = bench.evaluator(split)
+    kept = evaluator.kept(key)
+    if kept is not None:
+        return kept
+    loaded = bench.load(artefact)
+    if artefact is None or bench.recipe.adapter is False:
+        return evaluator(loaded, key)
+    adapters = AdapterSet(loaded)
+    name = adapters.attach(artefact, "policy")
+    return evaluator(loaded, key, adapters.using(name))
+
+
+def _conclude(
+    bench: Bench,
+    results: list[StageResult],
+    validation: dict[str, Evaluation],
+    test: dict[str, Evaluation],
+    start: Path,
+    end: Evaluation,
+) -> Outcome:
+    """The result in its place, promoted or not, and the report."""
+    verdict = None
+    artefact = start
+    if bench.recipe.adapter is not False:
+        artefact = bench.folder / ADAPTER_FOLDER
+        adapter = _final_adapter(bench, read_adapter(start), artefact, end, test["end"])
+        if promoted_name(bench):
+            verdict = promote(bench, adapter, end, validation[START])
+    report = make_report(bench, results, validation, test, verdict)
+    write_atomic(bench.folder / "report.json", json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    write_atomic(bench.folder / "report.md", report_markdown(report))
+    return Outcome(report, artefact, verdict)
+
+
+def _final_adapter(bench: Bench, made: Adapter, folder: Path, end: Evaluation, test: Evaluation) -> Adapter:
+    """A copy of the last stage's adapter whose card has the figures on validation and on test."""
+    figures = tuple(
+        one
+        for split, evaluation in (("validation", end), ("test", test))
+        for one in measurements(
+            {metric: evaluation.measure(metric) for metric in bench.recipe.metrics}, len(evaluation.answers), split
+        )
+    )
+    copy = write_adapter(folder, made.card, {file: made.read(file) for file in (CONFIG, WEIGHTS)})
+    return with_report(copy, figures)
+
+
+def _check_folder(bench: Bench, plan: Plan, *, restart: bool) -> None:
+    """Refuse a folder whose stages are of another recipe, or, with `restart`, remove those that are."""
+    for number in range(1, len(bench.recipe.stage) + 1):
+        folder = stage_folder(bench, number)
+        key = stage_key(bench, number, plan.fingerprint)
+        path = folder / "key"
+        others = [other for other in bench.folder.glob(f"{number}-*") if other != folder]
+        kept = path.read_text(encoding="utf-8").strip() if path.is_file() else None
+        if others or (folder.is_dir() and kept != key):
+            if not restart:
+                raise InputError(
+                    f"'{bench.folder}' is of another recipe: stage {number} had other settings, model or data.",
+                    hint="Give another --out, or --restart to throw away what does not fit from that stage on.",
+                )
+            for later in range(number, 100):
+                for other in bench.folder.glob(f"{later}-*"):
+                    shutil.rmtree(other)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, key)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """The folder to ourselves. Raises `InputError` where another process works in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"Another process is running a recipe in '{folder}'.", hint="Wait for it, or give another --out."
+            ) from error
+        yield

@@ -1,0 +1,217 @@
+"""One stage in its folder: learn, save, measure, and say so in `result.json`, which is written last.
+
+A stage with a result is not repeated; one without goes on from its newest checkpoint. The result names what it came
+from, so that a folder never mixes two recipes.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from core.errors import DataMismatch
+from core.evaluation.intervals import Measure
+from core.files import write_atomic
+from core.models.adapters import AdapterCard, Measurement
+from core.progress import ProgressCallback
+from core.training.journal import read_journal
+from core.training.loop import LoopConfig, LoopReport, run
+from core.training.pipeline.bench import Bench, prompt_items
+from core.training.pipeline.evaluation import Evaluation
+from core.training.pipeline.learners import Place, Work, key_of, make_work
+from core.training.pipeline.recipe import EvolutionStage, Stage
+from core.training.reward import HackingSigns, Sample, hacking_signs
+
+RESULT = "result.json"
+ADAPTER_FOLDER, MODEL_FOLDER, REWARD_FOLDER = "adapter", "model", "reward"
+
+
+class StageResult(BaseModel):
+    """What came of a stage.
+
+    Attributes:
+        key: hash of all that made it: model, data, seed, this stage and those before.
+        artefact: the folder in the stage's that the next one starts from.
+        sha256: of the weights in it.
+        best_step, best_value: of the evaluation that was the best; steps is what was done, `seconds` how long it took.
+        policy_key: which policy it is, for `Evaluator.kept`; "" for a reward.
+        figures: of the last step.
+        signs: what `core.training.reward.hacking` found.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    key: str
+    artefact: str
+    sha256: str
+    steps: int
+    best_step: int | None
+    best_value: float | None
+    seconds: float
+    policy_key: str = ""
+    figures: dict[str, float] = {}
+    signs: dict[str, JsonValue] = {}
+    warnings: tuple[str, ...] = ()
+
+
+def stage_folder(bench: Bench, number: int) -> Path:
+    """Where stage `number` (from 1) works."""
+    return bench.folder / f"{number}-{bench.recipe.stage[number - 1].kind}"
+
+
+def stage_key(bench: Bench, number: int, fingerprint: str) -> str:
+    """Hash of all that decides what comes of stage `number`. How often things are written down is not among it."""
+    recipe = bench.recipe
+    stages = [
+        stage.model_dump(mode="json", exclude={"loop": {"checkpoint_every", "samples_every", "keep", "trackers"}})
+        for stage in recipe.stage[:number]
+    ]
+    adapter = recipe.adapter if recipe.adapter is False else recipe.adapter.model_dump(mode="json")
+    what = [fingerprint, bench.data_sha256, adapter, recipe.seed, recipe.choice, recipe.evaluate.max_tokens, stages]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def read_result(folder: Path) -> StageResult | None:
+    """The result in `folder`; None where the stage is not finished. Raises `DataMismatch` for one it cannot read."""
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    try:
+        return StageResult.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise DataMismatch(f"'{path}' is damaged or of another version.", hint="Run with --restart.") from error
+
+
+def run_stage(
+    bench: Bench, place: Place, before: Evaluation, key: str, progress: ProgressCallback | None = None
+) -> StageResult:
+    """Do the stage, from wherever it stands; `before` is the evaluation of what it starts from.
+
+    Raises:
+        InputError: the data has not what the stage takes.
+        TrainingFault: it cannot go on; what was saved is intact.
+    """
+    stage = bench.recipe.stage[place.number - 1]
+    started = time.monotonic()
+    work = make_work(stage, bench, place)
+    config = LoopConfig(steps=work.steps, **stage.loop.model_dump())
+    loop = run(work.learner, config, place.folder, evaluate=work.held_out, progress=progress)
+    result = _finish(bench, place, stage, work, loop, before, key, time.monotonic() - started)
+    del work
+    gc.collect()  # a model is large, and its layers refer to one another
+    write_atomic(place.folder / RESULT, result.model_dump_json(indent=1))
+    return result
+
+
+def _finish(
+    bench: Bench,
+    place: Place,
+    stage: Stage,
+    work: Work,
+    loop: LoopReport,
+    before: Evaluation,
+    key: str,
+    seconds: float,
+) -> StageResult:
+    measures: dict[str, Measure] = {}
+    signs: HackingSigns | None = None
+    artefact = REWARD_FOLDER
+    if work.policy is not None:
+        artefact = MODEL_FOLDER if bench.recipe.adapter is False else ADAPTER_FOLDER
+        after = bench.evaluator("validation")(work.loaded, key_of(work.policy), work.policy.in_force())
+        measures = {metric: after.measure(metric) for metric in bench.recipe.metrics}
+        if work.reward is not None:
+            signs = _signs(bench, stage, work, before, after, place.folder)
+    card = AdapterCard(
+        name=bench.recipe.name,
+        base=bench.recipe.model,
+        base_fingerprint=work.loaded.fingerprint,
+        data_sha256=bench.data_sha256,
+        config={"recipe": bench.recipe.model_dump(mode="json"), "stage": place.number, "key": key},
+        seed=bench.recipe.seed,
+        report=measurements(measures, len(bench.data.validation), "validation"),
+    )
+    work.save(place.folder / artefact, card)
+    return StageResult(
+        kind=stage.kind,
+        key=key,
+        artefact=artefact,
+        sha256=_weights_sha256(place.folder / artefact),
+        steps=loop.steps,
+        best_step=loop.best_step,
+        best_value=loop.best_value,
+        seconds=round(seconds, 3),
+        policy_key=key_of(work.policy) if work.policy is not None else "",
+        figures=_last_figures(place.folder),
+        signs=_plain(signs),
+        warnings=signs.warnings if signs else (),
+    )
+
+
+def measurements(measures: dict[str, Measure], n: int, split: str) -> tuple[Measurement, ...]:
+    """Figures for an adapter's card. Those on validation carry the metric's bare name, others the split's before it."""
+    prefix = "" if split == "validation" else f"{split}: "
+    return tuple(
+        Measurement(metric=prefix + name, value=one.value, interval=(one.low, one.high), n=n)
+        for name, one in measures.items()
+    )
+
+
+def _signs(bench: Bench, stage: Stage, work: Work, before: Evaluation, after: Evaluation, folder: Path) -> HackingSigns:
+    """Looked for in the answers to the validation prompts; the metric chosen by is the held-out measure."""
+    choice = bench.recipe.choice
+    other = choice != stage.expression.strip()
+    practice = getattr(stage, "practice", None)
+    kl = [row["policy/kl"] for row in read_journal(folder) if "policy/kl" in row]
+    return hacking_signs(
+        [answer.text for answer in after.answers],
+        _rewards(bench, work, after),
+        first_reward=statistics.fmean(_rewards(bench, work, before)),
+        held_out=[answer.values[choice] for answer in after.answers] if other else None,
+        first_held_out=before.mean(choice) if other else None,
+        kl=statistics.fmean(kl[-5:]) if kl else None,
+        kl_budget=practice.kl.target if practice is not None and not isinstance(stage, EvolutionStage) else None,
+    )
+
+
+def _rewards(bench: Bench, work: Work, evaluation: Evaluation) -> list[float]:
+    items = prompt_items(bench.data.validation, work.loaded, 1)
+    samples = [
+        Sample(item.id, item.text, answer.text, item.context, answer.finished, item.token_ids, answer.token_ids)
+        for item, answer in zip(items, evaluation.answers, strict=True)
+    ]
+    assert work.reward is not None
+    return work.reward(samples)
+
+
+def _last_figures(folder: Path) -> dict[str, float]:
+    rows = [row for row in read_journal(folder) if "evaluation" not in row]
+    return {name: value for name, value in rows[-1].items() if name != "step"} if rows else {}
+
+
+def _plain(signs: HackingSigns | None) -> dict[str, Any]:
+    if signs is None:
+        return {}
+    return {
+        "length_correlation": signs.length_correlation,
+        "repetition_correlation": signs.repetition_correlation,
+        "gain": signs.gain,
+        "held_out_gain": signs.held_out_gain,
+        "kl": signs.kl,
+    }
+
+
+def _weights_sha256(folder: Path) -> str:
+    """One hash of the weights in `folder`: the same training gives the same, whenever it was done."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return digest.hexdigest()
