@@ -9,53 +9,21 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from core.errors import InputError
 from core.inference.rollout import evaluation_mode
 from core.training.checkpoint import State
 from core.training.data.batches import Batches
 from core.training.faults import Diverged
-from core.training.optimiser import Optimiser, OptimiserConfig
+from core.training.optimiser import OptimiserConfig
 from core.training.seeds import seeded
+from core.training.supervised.engine import make_engine
+from core.training.supervised.objective import Batch, Objective, Tally
 from core.training.team import Alone, Team, share, summed
 
 if TYPE_CHECKING:
     import torch
-
-Batch = Mapping[str, "torch.Tensor"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tally:
-    """What an objective makes of some rows.
-
-    Attributes:
-        loss: the sum over targets, to be differentiated.
-        targets: how many there are.
-        sums: further sums over targets to write down as means, such as how many were hit.
-    """
-
-    loss: torch.Tensor
-    targets: int
-    sums: Mapping[str, float] = field(default_factory=dict)
-
-
-class Objective(Protocol):
-    """What is learned from a batch."""
-
-    @property
-    def name(self) -> str: ...
-
-    def targets(self, batch: Batch) -> int:
-        """How many targets the batch has, without running the model."""
-        ...
-
-    def tally(self, model: Any, batch: Batch) -> Tally:
-        """Run the model over the batch."""
-        ...
-
 
 class SupervisedLearner:
     """See the module; a `core.training.loop.Learner`.
@@ -90,7 +58,7 @@ class SupervisedLearner:
         self._steps, self._seed, self._piece_rows, self._device = steps, seed, piece_rows, device
         self._in_force = in_force or contextlib.nullcontext
         self._team: Team = team or Alone()
-        self._optimiser = Optimiser(parameters, optimiser, team=self._team)
+        self._engine = make_engine(model, parameters, objective, optimiser, self._team)
 
     def step(self, index: int) -> Mapping[str, float]:
         """See `Learner.step`. Raises `Diverged` and leaves the weights as they were if the loss is not finite."""
@@ -101,30 +69,49 @@ class SupervisedLearner:
             return {"loss": 0.0, "targets": 0.0, "learning_rate": 0.0, "gradient_norm": 0.0}
         totals: dict[str, float] = {"loss": 0.0}
         with self._in_force(), training_mode(self._model):
-            for first, piece in share(_pieces(batch, self._piece_rows, self._team.size), self._team):
+            mine = self._share(batch)
+            for turn, (first, weight, piece) in enumerate(mine, start=1):
                 with seeded(self._seed, "dropout", index, first):
-                    tally = self._objective.tally(self._model, _moved(piece, self._device))
-                    (tally.loss / targets).backward()
+                    tally = self._engine.tally(_moved(piece, self._device))
+                    self._engine.backward(tally.loss * (weight / targets), last=turn == len(mine))
                 for name, value in {"loss": float(tally.loss.detach()), **tally.sums}.items():
-                    totals[name] = totals.get(name, 0.0) + value
+                    totals[name] = totals.get(name, 0.0) + weight * value
         totals = summed(self._team, totals)
         if not math.isfinite(totals["loss"]):
-            self._optimiser.forget()
+            self._engine.forget()
             raise Diverged("loss", index, _sample_of(batch))
-        rate = self._optimiser.config.rate(index, self._steps)
-        norm = self._optimiser.step(rate)
+        rate = self._engine.config.rate(index, self._steps)
+        norm = self._engine.step(rate)
         if not math.isfinite(norm):
             raise Diverged("gradient", index, _sample_of(batch))
         means = {name: value / targets for name, value in totals.items()}
         return means | {"targets": float(targets), "learning_rate": rate, "gradient_norm": norm}
 
+    def evaluate(self, batches: Batches) -> dict[str, float]:
+        """As `evaluate` below, over all processes: each takes its share, unless weights are in parts over them."""
+        with self._in_force():
+            everybody: Team = Alone() if self._engine.sharded else self._team
+            return _means(self._model, self._engine.tally, batches, self._device, everybody)
+
     def state(self) -> State:
         """Masters and moments."""
-        return State(self._optimiser.state())
+        return State(self._engine.state())
 
     def load(self, state: State) -> None:
         """See `Learner.load`."""
-        self._optimiser.load(state.tensors)
+        self._engine.load(state.tensors)
+
+    def _share(self, batch: Batch) -> list[tuple[int, float, dict[str, torch.Tensor]]]:
+        """Pieces of this process: the number of the first row, a weight, the rows.
+
+        Where weights are in parts, all processes have equally many pieces: one that is short of one goes through the
+        first again, with weight 0.
+        """
+        pieces = _pieces(batch, self._piece_rows, self._team.size)
+        mine = [(first, 1.0, piece) for first, piece in share(pieces, self._team)]
+        if self._engine.sharded and len(mine) < -(-len(pieces) // self._team.size):
+            mine.append((pieces[0][0], 0.0, pieces[0][1]))
+        return mine
 
     def samples(self) -> Sequence[Mapping[str, Any]]:
         """None: what is learned from stands in the data."""
@@ -133,16 +120,22 @@ class SupervisedLearner:
 
 def evaluate(model: Any, objective: Objective, batches: Batches, *, device: str = "cpu") -> dict[str, float]:
     """Means over one epoch of held-out batches, in evaluation mode and without gradient."""
+    return _means(model, lambda batch: objective.tally(model, batch), batches, device, Alone())
+
+
+def _means(
+    model: Any, tally_of: Callable[[Batch], Tally], batches: Batches, device: str, team: Team
+) -> dict[str, float]:
     import torch
 
-    totals: dict[str, float] = {}
-    targets = 0
+    totals: dict[str, float] = {"targets": 0.0}
     with torch.no_grad(), evaluation_mode(model):
-        for number in range(len(batches)):
-            tally = objective.tally(model, _moved(batches.batch(0, number), device))
-            targets += tally.targets
-            for name, value in {"loss": float(tally.loss), **tally.sums}.items():
-                totals[name] = totals.get(name, 0.0) + value
+        for number in share(range(len(batches)), team):
+            tally = tally_of(_moved(batches.batch(0, number), device))
+            found = {"targets": float(tally.targets), "loss": float(tally.loss), **tally.sums}
+            totals = {name: totals.get(name, 0.0) + value for name, value in found.items()}
+    totals = summed(team, totals)
+    targets = totals.pop("targets")
     if targets == 0:
         raise InputError("The held-out data has nothing to evaluate on.", hint="Check the recipe's data.")
     return {name: value / targets for name, value in totals.items()}
