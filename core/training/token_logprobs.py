@@ -106,7 +106,7 @@ def _function() -> Any:
 
 
 def _slices(count: int, rows: int) -> Iterator[slice]:
-    return (slice(start, start + rows) for start in range(0, count, rows))
+    return (slice(start, start + rows) for start in range(0, count, max(1, rows)))
 
 
 def _blocks(table: torch.Tensor) -> Iterator[slice]:
