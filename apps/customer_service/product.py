@@ -10,6 +10,8 @@ from core.products import Product
 
 if TYPE_CHECKING:
     from core.evaluation import Suite
+    from core.text import Language
+    from core.training.pipeline.examples import RecipeData
 
 DEMO_QUESTIONS = (
     "Can I get an extra card?",
@@ -23,6 +25,12 @@ def _suites() -> tuple[Suite, ...]:
     from apps.customer_service.evaluation.suites import suites
 
     return suites()
+
+
+def _answers(language: Language | None) -> RecipeData:
+    from apps.customer_service.recipes.answers import answers
+
+    return answers(language)
 
 
 def _demo() -> None:
@@ -49,4 +57,10 @@ product = Product(
     suites=_suites,
     models=("multilingual-e5-small", "all-minilm-l6-v2"),
     demo=_demo,
+    recipes={"answers": Path(__file__).parent / "recipes" / "answers.toml"},
+    recipe_data={
+        "customer-answers": lambda: _answers(None),
+        "customer-answers-en": lambda: _answers("en"),
+        "customer-answers-zh": lambda: _answers("zh"),
+    },
 )
