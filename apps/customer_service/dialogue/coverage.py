@@ -28,10 +28,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from apps.customer_service.intents.classifier import LinearClassifier, Vectors, fit
 from apps.customer_service.intents.questions import QuestionBank, fitted_once
 from core.errors import ConfigError
 from core.text import Language
+from core.training.supervised.probe import LinearClassifier, Vectors, fit
 
 if TYPE_CHECKING:
     from core.retrieval import Embedder

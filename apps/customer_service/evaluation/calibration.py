@@ -24,7 +24,6 @@ from apps.customer_service.dialogue.coverage import (
 )
 from apps.customer_service.dialogue.decision import ANSWER_FLOOR, CLARIFY_COST
 from apps.customer_service.dialogue.ranking import rank_articles
-from apps.customer_service.intents.classifier import cross_validated
 from apps.customer_service.intents.questions import QuestionBank, read_question_bank
 from apps.customer_service.intents.topics import TopicClassifier, learn_topics
 from apps.customer_service.knowledge import Article, KnowledgeBase, knowledge_base_in_memory, open_knowledge_base
@@ -33,6 +32,7 @@ from core.data import dataset
 from core.models import load_embedder
 from core.progress import ProgressLine
 from core.text import Language
+from core.training.supervised.probe import cross_validated
 
 _SAMPLE = 1500
 _OTHER_SAMPLE = 600

@@ -13,8 +13,8 @@ from apps.customer_service.knowledge import DEMO_FOLDER
 from core.evaluation import Measure, Outcome, Published, Suite, proportion, spread
 
 if TYPE_CHECKING:
-    from apps.customer_service.intents.classifier import LinearClassifier, Vectors
     from core.progress import ProgressCallback
+    from core.training.supervised.probe import LinearClassifier, Vectors
 
 TEST_FILE = Path(__file__).parent / "test.yaml"
 DEVELOPMENT_FILE = Path(__file__).parent / "development.yaml"
@@ -65,9 +65,9 @@ def run_banking77(limit: int | None, progress: ProgressCallback) -> Outcome:
 
     The penalty is chosen on every tenth training question; the test questions are seen once.
     """
-    from apps.customer_service.intents.classifier import fit
     from core.config import settings
     from core.models import load_embedder
+    from core.training.supervised.probe import fit
 
     train, test = _banking77("train"), _banking77("test")
     test = [test[row] for row in spread(len(test), limit)]

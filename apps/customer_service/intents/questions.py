@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.customer_service.intents.classifier import LinearClassifier, Vectors
 from core.config import settings
+from core.training.supervised.probe import LinearClassifier, Vectors
 
 if TYPE_CHECKING:
     from apps.customer_service.knowledge import KnowledgeBase
@@ -68,7 +68,7 @@ def fitted_once(
 ) -> LinearClassifier:
     """The classifier fitted to `vectors` and `inputs` (labels, settings), from the cache where it was fitted before."""
     digest = hashlib.sha256(vectors.tobytes() + repr(inputs).encode()).hexdigest()[:16]
-    path = settings().cache_dir / "customer_service" / "classifiers" / f"{name}-{digest}.npz"
+    path = settings().cache_dir / "customer_service" / "classifiers" / f"{name}-{digest}.safetensors"
     if path.is_file():
         return LinearClassifier.load(path)
     made = make()

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from apps.customer_service.intents.classifier import LinearClassifier, Scores, fit
 from apps.customer_service.intents.questions import QuestionBank, fitted_once
 from core.text import Language
+from core.training.supervised.probe import LinearClassifier, Scores, fit
 
 if TYPE_CHECKING:
     from core.retrieval import Embedder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.models.family import first_position
 from core.training.data.packing import UNTRAINED
-from core.training.supervised.learner import Batch, Tally
+from core.training.supervised.objective import Batch, Tally
 from core.training.token_logprobs import chosen_logprobs
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from core.models.embedder import pool
 from core.training.data.packing import UNTRAINED
 from core.training.seeds import seeded
 from core.training.supervised.causal import hidden_states
-from core.training.supervised.learner import Batch, Tally
+from core.training.supervised.objective import Batch, Tally
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,7 @@ class ClassObjective:
         """``(B, C)`` float32 of texts, or ``(B, T, C)`` of tokens."""
         if self.separator is not None:
             batch = {**batch, "token_type_ids": text_numbers(batch, self.separator)}
-        read = _read(hidden_states(model["trunk"], batch), batch["attention_mask"], self.reading)
+        read = read_states(hidden_states(model["trunk"], batch), batch["attention_mask"], self.reading)
         logits: torch.Tensor = model[self.head](read.float())
         return logits
 
@@ -77,7 +77,9 @@ def with_class_head(trunk: Any, classes: int, *, seed: int, dropout: float = 0.1
         torch.nn.init.normal_(linear.weight, std=0.02)
         torch.nn.init.zeros_(linear.bias)
     layers = torch.nn.Sequential(torch.nn.Dropout(dropout), linear).to(trunk.device)
-    return torch.nn.ModuleDict({"trunk": trunk, head: layers}).eval()
+    model = torch.nn.ModuleDict({"trunk": trunk, head: layers}).eval()
+    model.config = trunk.config  # type: ignore[assignment]
+    return model
 
 
 def balanced_weights(labels: Sequence[int], classes: int) -> tuple[float, ...]:
@@ -105,7 +107,8 @@ def text_numbers(batch: Batch, separator: int) -> torch.Tensor:
     return ((ends.cumsum(dim=1) - ends > 0) & (batch["attention_mask"] > 0)).long()
 
 
-def _read(states: torch.Tensor, mask: torch.Tensor, reading: Reading) -> torch.Tensor:
+def read_states(states: torch.Tensor, mask: torch.Tensor, reading: Reading) -> torch.Tensor:
+    """``(B, H)`` of states ``(B, T, H)`` and mask ``(B, T)``; all of them for "tokens"."""
     import torch
 
     if reading == "tokens":

@@ -15,7 +15,7 @@ from core.models.loading import LoadedModel
 from core.training.data.packing import UNTRAINED
 from core.training.seeds import seeded
 from core.training.supervised.causal import hidden_states
-from core.training.supervised.learner import Batch, Tally
+from core.training.supervised.objective import Batch, Tally
 from core.training.token_logprobs import chosen_logprobs
 
 if TYPE_CHECKING:

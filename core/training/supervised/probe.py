@@ -1,14 +1,14 @@
-"""A linear classifier on the vectors of a frozen sentence encoder, with calibrated probabilities.
+"""A linear probe: a classifier on the vectors of a frozen encoder or decoder, with calibrated probabilities.
 
 Multinomial logistic regression (scikit-learn, L2) on centred vectors, then one temperature for all classes, fitted by
 cross-validated log-likelihood (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2). What is kept
-are plain arrays in an .npz file, so predicting needs numpy alone.
+are plain arrays in a safetensors file, so predicting needs numpy alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import InternalError
-from core.files import atomic_path
+from core.errors import InputError, InternalError
+from core.files import write_atomic
+from core.training.supervised.label_scores import fitted_temperature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ _TEMPERATURES = np.geomspace(0.25, 8.0, 61)
 _FOLDS = 6
 _ITERATIONS = 1000
 _TOLERANCE = 1e-3
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""Inverse penalties tried, on centred vectors of unit spread."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,17 +59,26 @@ class LinearClassifier:
         return result
 
     def save(self, path: Path) -> None:
-        """Write to an .npz file in one step."""
-        labels = np.frombuffer(json.dumps(self.labels).encode(), dtype=np.uint8)
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, labels=labels, mean=self.mean, scale=self.scale, weights=self.weights, bias=self.bias)
+        """Write to a safetensors file in one step."""
+        from safetensors.numpy import save
+
+        arrays = {
+            "mean": self.mean,
+            "scale": np.array([self.scale]),
+            "weights": np.ascontiguousarray(self.weights),
+            "bias": np.ascontiguousarray(self.bias),
+            "labels": np.frombuffer(json.dumps(self.labels).encode(), dtype=np.uint8),
+        }
+        write_atomic(path, save(arrays))
 
     @classmethod
     def load(cls, path: Path) -> LinearClassifier:
         """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            labels = tuple(json.loads(arrays["labels"].tobytes()))
-            loaded = cls(labels, arrays["mean"], float(arrays["scale"]), arrays["weights"], arrays["bias"])
+        from safetensors.numpy import load
+
+        arrays = load(path.read_bytes())
+        labels = tuple(json.loads(arrays["labels"].tobytes()))
+        loaded = cls(labels, arrays["mean"], float(arrays["scale"][0]), arrays["weights"], arrays["bias"])
         if loaded.weights.shape != (len(labels), len(loaded.mean)):
             raise InternalError(f"The classifier in '{path}' does not fit together.", hint="Remove the file.")
         return loaded
@@ -89,6 +101,48 @@ def fit(
     return LinearClassifier(raw.labels, raw.mean, raw.scale, raw.weights / temperature, raw.bias / temperature)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenProbe:
+    """A probe, the penalty it was fitted with, and the validation accuracy of each penalty tried."""
+
+    classifier: LinearClassifier
+    strength: float
+    accuracies: Mapping[float, float]
+
+
+def learn_probe(
+    vectors: Vectors,
+    labels: Sequence[str],
+    held_out: Vectors,
+    held_out_labels: Sequence[str],
+    *,
+    strengths: Sequence[float] = STRENGTHS,
+    balanced: bool = False,
+) -> ChosenProbe:
+    """The probe whose penalty does best on held-out vectors (the strongest penalty of equals), calibrated on them.
+
+    Raises:
+        InputError: one class, or a held-out label that is not among those learned.
+    """
+    unknown = sorted(set(held_out_labels) - set(labels))
+    if unknown:
+        raise InputError(f"The label '{unknown[0]}' is not among those learned.", hint="Split by stratum.")
+    accuracies: dict[float, float] = {}
+    fitted: dict[float, LinearClassifier] = {}
+    for strength in sorted(strengths):
+        fitted[strength] = _fit_raw(vectors, labels, strength, balanced)
+        best = fitted[strength].log_probabilities(held_out).argmax(axis=1)
+        truth = np.searchsorted(fitted[strength].labels, list(held_out_labels))
+        accuracies[strength] = float((best == truth).mean())
+    chosen = max(accuracies, key=lambda strength: (accuracies[strength], -strength))
+    raw = fitted[chosen]
+    temperature = fitted_temperature(
+        raw.log_probabilities(held_out), np.searchsorted(raw.labels, list(held_out_labels)).tolist()
+    )
+    calibrated = LinearClassifier(raw.labels, raw.mean, raw.scale, raw.weights / temperature, raw.bias / temperature)
+    return ChosenProbe(calibrated, chosen, accuracies)
+
+
 def cross_validated(vectors: Vectors, labels: Sequence[str], *, strength: float, balanced: bool = False) -> Scores:
     """`(n, L)` log-probabilities of every row by a classifier that did not see it (temperature 1)."""
     classes = sorted(set(labels))
@@ -107,6 +161,8 @@ def cross_validated(vectors: Vectors, labels: Sequence[str], *, strength: float,
 def _fit_raw(vectors: Vectors, labels: Sequence[str], strength: float, balanced: bool) -> LinearClassifier:
     from sklearn.linear_model import LogisticRegression
 
+    if len(set(labels)) < 2:
+        raise InputError("There is one class: nothing to tell apart.", hint="Add examples of another class.")
     mean = np.asarray(vectors, dtype=np.float64).mean(axis=0)
     centred = vectors - mean
     scale = float(centred.std()) or 1.0
