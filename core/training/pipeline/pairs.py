@@ -12,12 +12,12 @@ from core.files import write_atomic
 from core.inference.generator import Sampling
 from core.inference.rollout import TokenSampler
 from core.models.loading import LoadedModel
-from core.training.experience import PromptItem
+from core.training.experience import PromptItem, as_sample
 from core.training.pipeline.bench import encoder_of
 from core.training.pipeline.examples import Example
 from core.training.pipeline.recipe import Judged
 from core.training.preference import PreferencePair
-from core.training.reward import Reward, Sample
+from core.training.reward import Reward
 
 
 def given_pairs(examples: Sequence[Example], loaded: LoadedModel) -> list[PreferencePair]:
@@ -58,20 +58,7 @@ def drawn_pairs(
     chosen = items[: how.prompts]
     sampling = Sampling(max_tokens=how.max_tokens, temperature=how.temperature, seed=seed)
     drawn = TokenSampler(loaded).sample([item.token_ids for item in chosen], sampling, how.samples)
-    decode = loaded.tokenizer.decode
-    samples = [
-        Sample(
-            item.id,
-            item.text,
-            decode(one.token_ids, skip_special_tokens=True).strip(),
-            item.context,
-            one.finish_reason == "stop",
-            item.token_ids,
-            one.token_ids,
-        )
-        for item, row in zip(chosen, drawn, strict=True)
-        for one in row
-    ]
+    samples = [as_sample(item, one, loaded.tokenizer) for item, row in zip(chosen, drawn, strict=True) for one in row]
     values = judge(samples)
     pairs = []
     for number, item in enumerate(chosen):

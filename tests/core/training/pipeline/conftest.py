@@ -34,10 +34,10 @@ def examples_file(tmp_path: Path) -> Path:
     return path
 
 
-SFT = 'kind = "sft"\nsteps = 6\nrows = 2\nrow_tokens = 128\nlearning_rate = 0.01\nloop = { evaluate_every = 3 }'
+SFT = 'kind = "sft"\nsteps = 6\nrows = 2\nrow_tokens = 128\nlearning_rate = 0.01\nloop = { evaluate_every = 3, trackers = [] }'
 GRPO = (
     'kind = "grpo"\nmetric = "rouge_l + 0.1*chrf"\nsteps = 4\nprompts = 2\nsamples = 3\nmax_tokens = 6\n'
-    "learning_rate = 0.01\nloop = { evaluate_every = 2 }"
+    "learning_rate = 0.01\nloop = { evaluate_every = 2, trackers = [] }"
 )
 
 
@@ -51,11 +51,16 @@ def write_recipe(
     """Writes a recipe for a tiny model; returns its path."""
     fresh_settings(dtype="float32", device="cpu", chat_format="chatml")
 
-    def write(*stages: str, name: str = "words", head: str = "adapter = { rank = 2 }", tail: str | None = None) -> Path:
-        promote = '[promote]\nmetric = "chrf"' if tail is None else tail
-        parts = [f'model = "{tiny_folders["qwen2"]}"', "seed = 3", head, f'[data]\nfile = "{examples_file}"']
+    def write(
+        *stages: str,
+        name: str = "words",
+        head: str = "adapter = { rank = 2 }",
+        tail: str = '[promote]\nmetric = "chrf"',
+        data: Path = examples_file,
+    ) -> Path:
+        parts = [f'model = "{tiny_folders["qwen2"]}"', "seed = 3", head, f'[data]\nfile = "{data}"']
         parts += [f"[[stage]]\n{stage}" for stage in (stages or (SFT, GRPO))]
-        parts += ['[evaluate]\nmetrics = ["chrf", "rouge_l"]\nmax_tokens = 6\nsamples = 2', promote]
+        parts += ['[evaluate]\nmetrics = ["chrf", "rouge_l"]\nmax_tokens = 6\nsamples = 2', tail]
         path = tmp_path / f"{name}.toml"
         path.write_text("\n".join(parts) + "\n", encoding="utf-8")
         return path
