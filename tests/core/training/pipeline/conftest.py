@@ -34,7 +34,10 @@ def examples_file(tmp_path: Path) -> Path:
     return path
 
 
-SFT = 'kind = "sft"\nsteps = 6\nrows = 2\nrow_tokens = 128\nlearning_rate = 0.01\nloop = { evaluate_every = 3, trackers = [] }'
+SFT = (
+    'kind = "sft"\nsteps = 6\nrows = 2\nrow_tokens = 128\nlearning_rate = 0.01\n'
+    "loop = { evaluate_every = 3, trackers = [] }"
+)
 GRPO = (
     'kind = "grpo"\nmetric = "rouge_l + 0.1*chrf"\nsteps = 4\nprompts = 2\nsamples = 3\nmax_tokens = 6\n'
     "learning_rate = 0.01\nloop = { evaluate_every = 2, trackers = [] }"

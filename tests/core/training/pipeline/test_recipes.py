@@ -24,7 +24,7 @@ def refused(path: Path, *overrides: str) -> TriviumError:
 
 
 def test_settings_of_parts_may_stand_in_the_stage(write_recipe: WriteRecipe) -> None:
-    ppo = 'kind = "ppo"\nmetric = "0.6*groundedness + 0.3*rouge_l + 0.1*brevity"\nsteps = 200\nkl_target = 6.0\nclip = 0.1'
+    ppo = 'kind = "ppo"\nmetric = "0.6*groundedness + 0.3*rouge_l"\nsteps = 200\nkl_target = 6.0\nclip = 0.1'
     stage = read_recipe(write_recipe(ppo), ["stage.1.prompts=3", "stage.1.loop.keep=5"]).stage[0]
     assert isinstance(stage, PPOStage)
     assert stage.practice.kl.target == 6.0
