@@ -66,6 +66,11 @@ class Optimiser:
     ) -> None:
         import torch
 
+        if team is not None and team.sharding:
+            raise InputError(
+                f"With {team.sharding}, only supervised stages can learn so far.",
+                hint="Launch this stage with ddp: every process then has all weights.",
+            )
         if not parameters:
             raise InputError("There is nothing to train: no parameter learns.", hint="Add an adapter or unfreeze some.")
         self.config = config
@@ -97,7 +102,7 @@ class Optimiser:
                 parameter.grad = None
         if self._team.size > 1:
             self._sum_gradients()
-        norm = float(torch.nn.utils.clip_grad_norm_(self._masters.values(), self.config.max_grad_norm))
+        norm = float(_whole(torch.nn.utils.clip_grad_norm_(self._masters.values(), self.config.max_grad_norm)))
         if math.isfinite(norm):
             for group in self._adam.param_groups:
                 group["lr"] = rate
@@ -134,12 +139,12 @@ class Optimiser:
         """Masters and moments by name, for a checkpoint."""
         import torch
 
-        tensors = {f"master/{name}": master.detach() for name, master in self._masters.items()}
+        tensors = {f"master/{name}": _whole(master.detach()) for name, master in self._masters.items()}
         for name, master in self._masters.items():
             moments = self._adam.state.get(master)
             if moments:
                 tensors[f"steps/{name}"] = torch.as_tensor(moments["step"], dtype=torch.float32).reshape(1)
-                tensors |= {f"{moment}/{name}": moments[moment] for moment in _MOMENTS}
+                tensors |= {f"{moment}/{name}": _whole(moments[moment]) for moment in _MOMENTS}
         return tensors
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -154,12 +159,12 @@ class Optimiser:
             )
         with torch.no_grad():
             for name, master in self._masters.items():
-                master.copy_(tensors[f"master/{name}"])
+                master.copy_(_part(tensors[f"master/{name}"], master))
                 self._parameters[name].copy_(master)
                 if f"steps/{name}" in tensors:
                     self._adam.state[master] = {
-                        "step": tensors[f"steps/{name}"].reshape(()).clone(),
-                        **{moment: tensors[f"{moment}/{name}"].clone() for moment in _MOMENTS},
+                        "step": tensors[f"steps/{name}"].reshape(()).to(master.device, copy=True),
+                        **{moment: _part(tensors[f"{moment}/{name}"], master).clone() for moment in _MOMENTS},
                     }
 
 
@@ -174,3 +179,19 @@ def _buckets(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
         numbers += tensor.numel()
     if bucket:
         yield bucket
+
+
+def _whole(tensor: torch.Tensor) -> torch.Tensor:
+    """All of a tensor of which there may be only a part in each process (a `DTensor`)."""
+    found: torch.Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return found
+
+
+def _part(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """What of `tensor` this process has of `like`, on its device."""
+    if not hasattr(like, "full_tensor"):
+        return tensor.to(like.device)
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(like, DTensor)
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)

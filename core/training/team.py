@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from core.errors import TriviumError
+from core.errors import ConfigError, InputError, TriviumError
 from core.training.faults import FaultElsewhere
 
 if TYPE_CHECKING:
@@ -16,10 +16,17 @@ T = TypeVar("T")
 
 
 class Team(Protocol):
-    """`size` processes; this one is number `rank`, and number 0 is the one that writes."""
+    """`size` processes; this one is number `rank`, and number 0 is the one that writes.
+
+    Attributes:
+        sharding: "" where each process has all weights, "fsdp2" or "deepspeed" where they are in parts over them.
+    """
 
     @property
     def rank(self) -> int: ...
+
+    @property
+    def sharding(self) -> str: ...
 
     @property
     def size(self) -> int: ...
@@ -38,6 +45,7 @@ class Alone:
 
     rank = 0
     size = 1
+    sharding = ""
 
     def gather(self, mine: Sequence[T]) -> list[T]:
         return list(mine)
@@ -47,10 +55,13 @@ class Alone:
 
 
 class Accelerated:
-    """The processes of an `accelerate launch`."""
+    """The processes of an `accelerate launch`. Raises `InputError` for FSDP in its first version."""
 
     def __init__(self, accelerator: Any) -> None:
         self.accelerator = accelerator
+        self.sharding = {"FSDP": "fsdp2", "DEEPSPEED": "deepspeed"}.get(accelerator.distributed_type.value, "")
+        if self.sharding == "fsdp2" and not accelerator.is_fsdp2:
+            raise InputError("FSDP is supported in version 2.", hint="Set fsdp_version: 2 in the configuration.")
         self.rank = int(accelerator.process_index)
         self.size = int(accelerator.num_processes)
 
@@ -66,14 +77,28 @@ class Accelerated:
 
 
 def current_team() -> Team:
-    """The team this process was launched in; `Alone` outside of `accelerate launch`."""
+    """The team this process was launched in; `Alone` outside of `accelerate launch`.
+
+    Raises:
+        ConfigError: accelerate would let each process train alone, or not shard: it does what its configuration says
+            on GPUs only, and on CPUs without a word something else.
+    """
     import os
 
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
         return Alone()
     from accelerate import Accelerator
 
-    return Accelerated(Accelerator())
+    team = Accelerated(Accelerator())
+    sharding = any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED"))
+    if team.size != size or (sharding and not team.sharding):
+        what = f"{size} processes were launched, and accelerate lets them run as {team.size}"
+        raise ConfigError(
+            f"The launch configuration does not work on this machine: {what} with sharding '{team.sharding}'.",
+            hint="Without GPUs, launch with --config ddp-cpu.",
+        )
+    return team
 
 
 def share(items: Sequence[T], team: Team) -> list[T]:

@@ -1,7 +1,7 @@
 """How a supervised step is computed: with the whole model in every process, or with its weights in parts over them.
 
-FSDP2 and DeepSpeed gather the weights of a module when its `forward` is called. Objectives take a model apart (the trunk,
-then the output matrix at some places), so what is handed to them is a module whose `forward` is the objective.
+FSDP2 and DeepSpeed gather the weights of a module when its `forward` is called. Objectives take a model apart (the
+trunk, then the output matrix at some places), so what is handed to them is a module whose `forward` is the objective.
 """
 
 from __future__ import annotations

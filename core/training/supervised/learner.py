@@ -25,6 +25,7 @@ from core.training.team import Alone, Team, share, summed
 if TYPE_CHECKING:
     import torch
 
+
 class SupervisedLearner:
     """See the module; a `core.training.loop.Learner`.
 
@@ -158,7 +159,8 @@ def _pieces(batch: Batch, rows: int, processes: int) -> list[tuple[int, dict[str
     size = len(next(iter(batch.values())))
     rows = min(rows, -(-size // processes))
     return [
-        (start, {key: value[start : start + rows] for key, value in batch.items()}) for start in range(0, size, rows)
+        (start, {key: value[start : start + rows] if value.dim() else value for key, value in batch.items()})
+        for start in range(0, size, rows)
     ]
 
 

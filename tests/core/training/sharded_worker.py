@@ -1,0 +1,59 @@
+"""What a process does in `test_sharding`: supervised learning with the weights in parts over two processes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from team_worker import Rows, supervised, tiny
+
+from core.training.loop import LoopConfig, run
+from core.training.team import Accelerated, Team
+
+
+def sharding_team(kind: str) -> Team:
+    """accelerate hands FSDP2 and DeepSpeed to GPUs only; torch and DeepSpeed themselves also run on CPUs."""
+    from accelerate import Accelerator, DeepSpeedPlugin, DistributedType, FullyShardedDataParallelPlugin
+
+    accelerator = Accelerator()
+    state = accelerator.state
+    if kind == "fsdp2":
+        state.fsdp_plugin = FullyShardedDataParallelPlugin()
+        state.distributed_type = DistributedType.FSDP
+    else:
+        plugin = DeepSpeedPlugin(zero_stage=int(kind[-1]))
+        plugin.select(_from_accelerator_state=True)
+        state.deepspeed_plugins = {"default": plugin}
+        accelerator.deepspeed_engine_wrapped = None
+        state.distributed_type = DistributedType.DEEPSPEED
+    return Accelerated(accelerator)
+
+
+def main(kind: str, folder: Path, out: Path) -> None:
+    """The whole of a run, and the second half of one that a single process began."""
+    from safetensors.torch import save_file
+    from torch.distributed.tensor import DTensor
+
+    team = sharding_team(kind)
+    assert team.size == 2
+    assert team.sharding == ("fsdp2" if kind == "fsdp2" else "deepspeed")
+    loaded = tiny(folder)
+    learner = supervised(loaded, team)
+    if kind == "fsdp2":
+        assert all(isinstance(one, DTensor) for one in loaded.model.parameters())
+    figures = [dict(learner.step(index)) for index in range(2)]
+    held_out = learner.evaluate(Rows())["loss"]
+    tensors = dict(learner.state().tensors)
+    if team.rank == 0:
+        save_file(tensors, out / "tensors.safetensors")
+    result = run(learner, LoopConfig(steps=4, checkpoint_every=2, trackers=()), out / "resumed", team=team)
+    resumed = dict(learner.state().tensors)
+    if team.rank == 0:
+        save_file(resumed, out / "resumed.safetensors")
+        report = {"figures": figures, "held_out": held_out, "resumed_at": result.resumed_at}
+        (out / "report.json").write_text(json.dumps(report), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
