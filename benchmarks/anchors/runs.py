@@ -1,0 +1,104 @@
+"""Runs of both sides in processes of their own, and what is made of their figures."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Side:
+    """A Python, a module to run with it, and its arguments after the task's folder."""
+
+    python: Path
+    module: str
+    arguments: tuple[str, ...] = ()
+
+
+def ours(*arguments: str) -> Side:
+    return Side(Path(sys.executable), "benchmarks.our_training", arguments)
+
+
+def run(side: Side, folder: Path, *more: str, threads: int = 1) -> list[dict[str, Any]]:
+    """The JSON objects that the side prints, one a seed."""
+    command = [str(side.python), "-m", side.module, str(folder), *side.arguments, *more]
+    done = subprocess.run(
+        command,
+        cwd=_ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"error: {' '.join(command)} stopped with {done.returncode}:\n{done.stderr[-3000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def costs(sides: Mapping[str, Side], folder: Path, rounds: int) -> dict[str, dict[str, Any]]:
+    """Of each side the median processor seconds of a step and its memory; sides take turns, since machines drift."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
+    for number in range(rounds):
+        for name in list(sides)[:: 1 if number % 2 == 0 else -1]:
+            (report,) = run(sides[name], folder)
+            found[name].append(report)
+            print(f"{name}: {report['cpu_seconds']} CPU s a step, peak {report['peak_mib']} MiB", flush=True)
+    return {name: _cost(reports) for name, reports in found.items()}
+
+
+def _cost(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    seconds = [value for report in reports for value in report["cpu_seconds"]]
+    return {
+        "cpu_seconds": round(statistics.median(seconds), 2),
+        "least": min(seconds),
+        "most": max(seconds),
+        "steps": len(seconds),
+        **{
+            field: round(statistics.median(r[field] for r in reports)) for field in ("peak_mib", "held_mib", "step_mib")
+        },
+    }
+
+
+def curves(sides: Mapping[str, Side], folder: Path, seeds: int, last: int) -> dict[str, dict[str, Any]]:
+    """Of each side the mean reward and KL of the `last` steps, with standard errors over the seeds."""
+    numbers = [str(seed) for seed in range(seeds)]
+    found = {}
+    for name, side in sides.items():
+        reports = run(side, folder, "--seeds", *numbers)
+        rewards = [statistics.fmean(report["rewards"][-last:]) for report in reports]
+        kls = [statistics.fmean(report["kls"][-last:]) for report in reports]
+        found[name] = {
+            "first_reward": round(statistics.fmean(report["rewards"][0] for report in reports), 4),
+            "reward": round(statistics.fmean(rewards), 4),
+            "reward_error": round(_standard_error(rewards), 4),
+            "kl": round(statistics.fmean(kls), 4),
+            "kl_error": round(_standard_error(kls), 4),
+            "seeds": seeds,
+        }
+        print(f"{name}: {found[name]}", flush=True)
+    return found
+
+
+def apart(one: Mapping[str, Any], other: Mapping[str, Any], what: str) -> dict[str, float]:
+    """How far two sides lie apart, in standard errors of the second, and of the difference."""
+    difference = one[what] - other[what]
+    both = math.hypot(one[f"{what}_error"], other[f"{what}_error"])
+    return {
+        "difference": round(difference, 4),
+        "in_errors_of_the_anchor": round(difference / other[f"{what}_error"], 2),
+        "in_errors_of_the_difference": round(difference / both, 2),
+    }
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    return statistics.stdev(values) / math.sqrt(len(values))

@@ -1,0 +1,114 @@
+"""What a step of PPO costs, beside TRL's, and whether both learn the same.
+
+    python -m benchmarks.ppo_vs_trl [--rounds 3]
+    python -m benchmarks.ppo_vs_trl --curves [--seeds 5]
+
+The anchor is TRL 1.10.0, the last to have a PPO trainer, in an environment of its own. Both sides take the same random
+GPT-2 (6 layers of width 384, 50,257 words), the same prompts and settings: 16 responses of 24 tokens to prompts of 64,
+four epochs of one minibatch, one thread. The sides run in turn, each in a process of its own, a warm-up step first;
+seconds are of processor time. "separate" has four models, as the anchor has: policy, reference, critic, reward model.
+"shared" has the critic as a head on the policy and the reward as a head on the frozen reference. The anchor runs in
+float32 and in its bf16 mode, and the faster of the two counts; ours runs in the number format it chooses here and, for
+information, in float32.
+
+`--curves`: a small model learns to write even ids, the share of them being the reward, from several seeds; reward and
+KL to the reference are means over the last ten steps. Both sides: AdamW, learning rate falling linearly to 0, no
+clipping of gradients, KL by the log ratio within the reward, whitened advantages, the critic's head starting at 0. What
+differs is the order of the prompts and the random numbers. One JSON object on the last line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.anchors.environment import anchor_python
+from benchmarks.anchors.runs import Side, apart, costs, curves, ours
+from benchmarks.anchors.task import Task, make_task
+
+ANCHOR = "trl-1.10.0"
+SPEED = Task(steps=4)
+CURVE = Task(
+    vocabulary=64,
+    width=64,
+    layers=2,
+    heads=4,
+    prompt_tokens=8,
+    response_tokens=16,
+    prompts=32,
+    steps=40,
+    learning_rate=1e-3,
+    reward="share",
+    pool=256,
+)
+LAST = 10
+
+
+def speed(python: Path, folder: Path, rounds: int) -> dict[str, Any]:
+    sides = {
+        "trl float32": Side(python, "benchmarks.anchors.trl_ppo", ("--dtype", "float32")),
+        "ours separate": ours("--critic", "separate"),
+        "ours shared": ours("--critic", "shared"),
+        "trl bfloat16": Side(python, "benchmarks.anchors.trl_ppo", ("--dtype", "bfloat16")),
+        "ours separate float32": ours("--critic", "separate", "--dtype", "float32"),
+        "ours shared float32": ours("--critic", "shared", "--dtype", "float32"),
+    }
+    found = costs(sides, folder, rounds)
+    anchor = min((found[name] for name in found if name.startswith("trl")), key=lambda cost: cost["cpu_seconds"])
+
+    def ratio(name: str, field: str) -> float:
+        return round(float(anchor[field] / found[name][field]), 2)
+
+    return {
+        "sides": found,
+        "ratio": ratio("ours separate", "cpu_seconds"),
+        "ratio_shared": ratio("ours shared", "cpu_seconds"),
+        "ratio_float32": ratio("ours separate float32", "cpu_seconds"),
+        "ratio_shared_float32": ratio("ours shared float32", "cpu_seconds"),
+        "peak_memory": round(1 / ratio("ours separate", "peak_mib"), 2),
+        "peak_memory_shared": round(1 / ratio("ours shared", "peak_mib"), 2),
+    }
+
+
+def learning(python: Path, folder: Path, seeds: int) -> dict[str, Any]:
+    sides = {
+        "trl float32": Side(python, "benchmarks.anchors.trl_ppo", ("--dtype", "float32")),
+        "ours separate float32": ours("--critic", "separate", "--dtype", "float32"),
+        "ours separate": ours("--critic", "separate"),
+        "ours shared": ours("--critic", "shared"),
+    }
+    found = curves(sides, folder, seeds, LAST)
+    anchor = found["trl float32"]
+    return {
+        "sides": found,
+        "apart": {
+            name: {what: apart(side, anchor, what) for what in ("reward", "kl")}
+            for name, side in found.items()
+            if side is not anchor
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--curves", action="store_true", help="learning curves in place of costs")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--anchor-python", type=Path, help=f"a Python that has {ANCHOR}; default: made on first use")
+    given = parser.parse_args()
+    python = given.anchor_python or anchor_python(ANCHOR)
+    task = CURVE if given.curves else SPEED
+    with tempfile.TemporaryDirectory() as folder:
+        make_task(task, Path(folder))
+        found = (
+            learning(python, Path(folder), given.seeds) if given.curves else speed(python, Path(folder), given.rounds)
+        )
+    settings = {name: value for name, value in vars(task).items() if name != "prompt_ids"}
+    print(json.dumps({"benchmark": "ppo_vs_trl", "anchor": ANCHOR, "threads": 1, "task": settings} | found))
+
+
+if __name__ == "__main__":
+    main()
