@@ -12,7 +12,8 @@ on the last line.
 
 `--random-weights` takes the model's shape alone, with random weights and random prompts. `--batch` sets the number of
 texts (prompts times samples). On a CPU seconds are of processor time, on a GPU of the clock, after a warm-up round, and
-vLLM runs too where it is installed. Without that GPU the benchmark refuses.
+vLLM runs too where it is installed. Without that GPU the benchmark refuses. `TRIVIUM_CUDA_GRAPHS=off` shows what the
+recorded steps bring; `way` in the result says which way our side went in the end.
 """
 
 from __future__ import annotations
@@ -218,6 +219,7 @@ def main() -> None:
                 "tokens": given.tokens,
                 "threads": torch.get_num_threads(),
                 "device": given.device,
+                "way": type(forwards.for_length(given.prompt_tokens + given.tokens)).__name__,
                 "random_weights": given.random_weights,
                 "second_of": "processor time" if given.device == "cpu" else "the clock",
                 "anchor_tokens_per_second": round(written / best["anchor"], 1),

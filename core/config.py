@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="number format of models"
     )
+    cuda_graphs: Literal["auto", "off"] = Field(
+        default="auto", description="record the steps of writing on a CUDA GPU; nothing elsewhere"
+    )
     generator: str = Field(
         default="qwen2.5-coder-0.5b", description="causal model: catalogue name, folder, hub name or 'endpoint'"
     )

@@ -124,6 +124,40 @@ def attend_to_shared(
     return merged.to(query.dtype).view(batch, heads, 1, -1)
 
 
+def attend_by_row(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    bias: torch.Tensor,
+    *,
+    scaling: float,
+    softcap: float | None,
+) -> torch.Tensor:
+    """Attention of one new token a row to keys of its own.
+
+    Heads that share keys are taken for places of one head: any kernel reads these keys once, whatever it knows of
+    grouped heads, and none is made to expand them.
+
+    Args:
+        query: ``(B, H, 1, D)``.
+        keys, values: ``(B, Hkv, K, D)``.
+        bias: ``(B, 1, 1, K)`` in the number format of the keys, added to scores.
+
+    Returns:
+        ``(B, H, 1, Dv)``.
+    """
+    import torch
+
+    batch, heads, _, width = query.shape
+    grouped = query.reshape(batch, keys.shape[1], -1, width)
+    if softcap is None:
+        output = torch.nn.functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=bias, scale=scaling)
+    else:  # which no kernel knows
+        scores = _capped(grouped.float() @ keys.float().transpose(-1, -2) * scaling, softcap) + bias
+        output = (scores.softmax(dim=-1) @ values.float()).to(query.dtype)
+    return output.reshape(batch, heads, 1, -1)
+
+
 def _partial(
     query: torch.Tensor,
     keys_values: tuple[torch.Tensor, torch.Tensor],

@@ -1,4 +1,5 @@
-"""Which way a model runs: `SharedPrefixForward`, or `PlainForward` where that is not for it, or `UncachedForward`.
+"""Which way a model runs: `StaticForward` on a CUDA GPU, else `SharedPrefixForward`; where these are not for it,
+`PlainForward` or `UncachedForward`.
 
 On first use a way is compared with the model's own forward pass; where they differ, the model goes the next way from
 then on, with a warning.
@@ -11,13 +12,17 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from core.config import settings
 from core.inference.plain import PlainForward
 from core.inference.shared_prefix import SharedPrefixForward
+from core.inference.static_forward import StaticForward
+from core.inference.static_runs import CudaGraphs, Runner
 from core.inference.uncached import UncachedForward, last_logits
 
 if TYPE_CHECKING:
     import torch
 
+    from core.inference.rows import Prefix
     from core.models.adapter_set import Holding
 
 _CHECK_TOLERANCE = {"float32": 5e-3, "bfloat16": 0.3, "float16": 0.1}
@@ -35,6 +40,18 @@ class Continuation(Protocol):
 
     def advance(self, tokens: Sequence[int], rows: Sequence[int]) -> None:
         """Go on with `rows`, in this order, the i-th of them with `tokens[i]` appended."""
+        ...
+
+
+class JoinableContinuation(Continuation, Protocol):
+    """Rows that others may join while they are under way."""
+
+    def join(self, prefix: Prefix, logits: torch.Tensor, group: Sequence[int]) -> None:
+        """Add rows after those that are there, the i-th of them with prompt `group[i]` of `prefix`.
+
+        Args:
+            logits: what follows each prompt, ``(U, V)`` float32.
+        """
         ...
 
 
@@ -67,7 +84,8 @@ def shared_prefix_limit(model: Any) -> int | None:
 def differs_from_model(forward: Forward, model: Any, device: str, dtype: str) -> str:
     """Why `forward` must not be used: how its logits differ from the model's own; empty if they do not.
 
-    Three prompts with a common beginning, of two lengths, one of them twice, go three steps; a row leaves on the way.
+    Three prompts with a common beginning, of two lengths, one of them twice, go four steps; on the way rows leave, and
+    one is continued twice.
     """
     import torch
 
@@ -78,7 +96,7 @@ def differs_from_model(forward: Forward, model: Any, device: str, dtype: str) ->
     worst = 0.0
     try:
         rows = forward.start(prompts, [2, 1, 1])
-        for keep in ([0, 1, 2, 3], [0, 3, 2], [0, 1, 2]):
+        for keep in ([0, 1, 2, 3], [0, 3, 2], [0, 1, 2], [2, 2]):
             worst = max(worst, _relative_difference(rows.logits, last_logits(model, texts, device)))
             tokens = [numbers[(3 * row + len(texts[row])) % len(numbers)] for row in keep]
             texts = [[*texts[row], token] for row, token in zip(keep, tokens, strict=True)]
@@ -101,10 +119,19 @@ class ForwardChoice:
 
     Args:
         turn: held while the model runs, in any way; keeps an adapter in force for that time.
+        runner: of the static way's steps; default: CUDA graphs on a CUDA GPU unless the settings turn them off. Without
+            a runner there is no static way.
     """
 
     def __init__(
-        self, model: Any, device: str, dtype: str, padding: int, name: str, turn: Holding | None = None
+        self,
+        model: Any,
+        device: str,
+        dtype: str,
+        padding: int,
+        name: str,
+        turn: Holding | None = None,
+        runner: Runner | None = None,
     ) -> None:
         self._model, self._device, self._dtype, self._name = model, device, dtype, name
         self._turn = cast(Any, turn or threading.RLock())
@@ -112,6 +139,9 @@ class ForwardChoice:
         self._plain = PlainForward(model, padding=padding, device=device, turn=self._turn)
         self._uncached = UncachedForward(model, device, self._turn)
         self._limit = shared_prefix_limit(model)
+        if runner is None and device.startswith("cuda") and settings().cuda_graphs == "auto":
+            runner = CudaGraphs()
+        self._static = StaticForward(model, device, self._turn, runner=runner, name=name) if runner else None
         self._decided = threading.Lock()
         self._right: dict[str, bool] = {}  # of each way that was looked at
 
@@ -119,11 +149,21 @@ class ForwardChoice:
         """The way for prompts that grow to `tokens` with their completions."""
         with self._decided:
             within = self._limit is None or tokens <= self._limit
+            if within and (static := self._static_way()):
+                return static
             if within and self._agrees("the fast way", self._fast, "the plain way, which is slower"):
                 return self._fast
             if self._agrees("the plain way", self._plain, "without a cache, which is very slow"):
                 return self._plain
             return self._uncached
+
+    def _static_way(self) -> StaticForward | None:
+        """None where there is none, where it differs, and once a step has failed, which warns by itself."""
+        if self._static and not self._agrees("the static way", self._static, "without recorded steps"):
+            self._static = None
+        if self._static and self._static.failure:
+            self._static = None
+        return self._static
 
     def _agrees(self, way: str, forward: Forward, instead: str) -> bool:
         if way not in self._right:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.inference.rows import Prefix, SharedPrefixRows
-from core.inference.shared_prefix import SharedPrefixContinuation, SharedPrefixForward
+from core.inference.shared_prefix import SharedPrefixForward
 
 if TYPE_CHECKING:
     import torch
+
+    from core.inference.forward import JoinableContinuation
 
 
 class PromptReading:
@@ -53,7 +55,7 @@ class PromptReading:
         assert self._result is not None
         return self._result
 
-    def continuation(self, group: Sequence[int]) -> SharedPrefixContinuation:
+    def continuation(self, group: Sequence[int]) -> JoinableContinuation:
         """Rows that go on, the i-th with prompt `group[i]`."""
         prefix, logits = self.result()
-        return SharedPrefixContinuation(self._forward, prefix, group, logits[list(group)])
+        return self._forward.continuation(prefix, group, logits)

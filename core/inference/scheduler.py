@@ -16,6 +16,7 @@ from core.inference.local import LocalGenerator
 from core.inference.reading import PromptReading
 from core.inference.request import Request
 from core.inference.shared_prefix import SharedPrefixContinuation, SharedPrefixForward
+from core.inference.static_forward import StaticContinuation
 from core.inference.tickets import Line, Ticket
 
 
@@ -139,7 +140,7 @@ class Scheduler:
             self._together = _Served(reading.continuation(group), tickets)
             return
         rows = self._together.rows
-        assert isinstance(rows, SharedPrefixContinuation)
+        assert isinstance(rows, SharedPrefixContinuation | StaticContinuation)
         rows.join(*reading.result(), group)
         self._together.tickets += tickets
 

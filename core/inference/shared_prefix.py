@@ -16,6 +16,9 @@ from core.inference.rows import Prefix, SharedPrefixRows
 if TYPE_CHECKING:
     import torch
 
+    from core.inference.forward import JoinableContinuation
+    from core.inference.static_rows import StaticRows
+
 _ATTENTION = "trivium_shared_prefix"
 _COMMON_TOKENS = 16
 """A common beginning shorter than this is not worth a forward pass of its own."""
@@ -40,11 +43,15 @@ class SharedPrefixForward:
         self._turn = turn or threading.Lock()
         _register_attention()
 
-    def start(self, prompts: Sequence[list[int]], copies: Sequence[int]) -> SharedPrefixContinuation:
+    def start(self, prompts: Sequence[list[int]], copies: Sequence[int]) -> JoinableContinuation:
         """Rows for prompts, `copies[i]` rows for prompt i."""
         prefix, logits = self.prefill(prompts)
         group = [prompt for prompt, count in enumerate(copies) for _ in range(count)]
-        return SharedPrefixContinuation(self, prefix, group, logits[group])
+        return self.continuation(prefix, group, logits)
+
+    def continuation(self, prefix: Prefix, group: Sequence[int], logits: torch.Tensor) -> JoinableContinuation:
+        """Rows that go on, the i-th with prompt `group[i]` of `prefix`; `logits` ``(U, V)`` follow the prompts."""
+        return SharedPrefixContinuation(self, prefix, group, logits[list(group)])
 
     def score(self, pairs: Sequence[tuple[list[int], list[int]]]) -> list[list[float]]:
         """Log-probability of each token of the second of a pair; a prompt with several continuations is read once."""
@@ -109,7 +116,9 @@ class SharedPrefixForward:
         rows = SharedPrefixRows(base, [0] * len(prompts), columns=longest, device=self.device)
         return rows, self.run(rows, tokens, keep=ends)[:, 0]
 
-    def run(self, rows: SharedPrefixRows, tokens: torch.Tensor, *, keep: int | torch.Tensor) -> torch.Tensor:
+    def run(
+        self, rows: SharedPrefixRows | StaticRows, tokens: torch.Tensor, *, keep: int | torch.Tensor
+    ) -> torch.Tensor:
         """One forward pass over `tokens` ``(B, T)``.
 
         Args:
@@ -134,7 +143,7 @@ class SharedPrefixForward:
 
 
 class SharedPrefixContinuation:
-    """See `core.inference.forward.Continuation`."""
+    """See `core.inference.forward.JoinableContinuation`."""
 
     def __init__(
         self, forward: SharedPrefixForward, prefix: Prefix, group: Sequence[int], logits: torch.Tensor
@@ -176,7 +185,7 @@ def _attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
-    shared_prefix_rows: SharedPrefixRows,
+    shared_prefix_rows: SharedPrefixRows | StaticRows,
     scaling: float | None = None,
     softcap: float | None = None,
     **_: Any,
