@@ -131,7 +131,8 @@ def phrase(
         )
     measure = metric or Groundedness()
     drawn = sampling or Sampling()
-    varied = replace(drawn, temperature=VARIED.temperature, top_p=VARIED.top_p, n=samples, beams=1)
+    no_beams = replace(drawn, beams=1, beam_groups=1, diversity=0.0, n=samples)
+    varied = replace(no_beams, temperature=VARIED.temperature, top_p=VARIED.top_p)
     drafts = generator.generate(prompts, replace(drawn, temperature=0.0, n=1)) if prompts else []
     phrased = []
     for prompt, context, draft in zip(prompts, matched, drafts, strict=True):

@@ -64,7 +64,11 @@ def served_page(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     yield serve
     for server in servers:
         server.terminate()
-        server.wait(timeout=60)
+        try:
+            server.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -64,6 +64,16 @@ def test_what_never_holds_is_refused_with_its_reason_and_its_trace():
     assert found.refinement.stopped == "no gain" and len(found.attempts) == 2
 
 
+def test_revisions_of_a_draft_that_was_searched_for_are_drawn():
+    generator = Scripted([FALSE], [TRUE])
+    searched = Sampling(beams=4, beam_groups=2, diversity=0.5)
+    assert phrase(generator, ["One?"], EVIDENCE, sampling=searched, samples=1, ways=(Regenerate,))[0].text == TRUE
+    draft, revision = generator.samplings
+    assert (draft.beams, draft.beam_groups, draft.diversity) == (4, 2, 0.5)
+    assert (revision.beams, revision.beam_groups, revision.diversity, revision.n) == (1, 1, 0.0, 1)
+    assert revision.temperature > 0
+
+
 def test_the_budget_bounds_the_calls():
     worse = [f"{TRUE} Sun {number}." for number in range(20)]
     generator = Scripted([FALSE], *([text, text] for text in worse))
