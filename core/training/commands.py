@@ -6,9 +6,10 @@ import argparse
 
 from core.products import Command
 from core.training.data.command import PREPARE
+from core.training.launch.command import LAUNCH
 from core.training.pipeline.command import LIST, RUN
 
-ACTIONS = (PREPARE, RUN, LIST)
+ACTIONS = (PREPARE, RUN, LAUNCH, LIST)
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -24,4 +25,4 @@ def _run(arguments: argparse.Namespace) -> int:
     return code
 
 
-COMMANDS = (Command("train", "train small models: prepare data, run recipes", _configure, _run),)
+COMMANDS = (Command("train", "train small models: prepare data, run recipes, learn classes", _configure, _run),)

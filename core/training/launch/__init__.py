@@ -51,11 +51,12 @@ def _find(config: str) -> Path:
 
 def _read(path: Path) -> Any:
     """The configuration as accelerate reads it."""
+    import yaml
     from accelerate.commands.config.config_args import load_config_from_file
 
     try:
         return load_config_from_file(str(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UnreadableFile(
             f"'{path}' is no configuration of accelerate: {reason}", hint="Make one with `accelerate config`."
