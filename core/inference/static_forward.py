@@ -97,7 +97,7 @@ class StaticForward(SharedPrefixForward):
     def turn_off(self, error: RuntimeError) -> None:
         """Go the shared-prefix way from now on, with a warning."""
         self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
-        self._room = None
+        self._room = self._weights = None
         self._runner.forget()
         warnings.warn(f"'{self._name}' is run without recorded steps: {self.failure}.", RuntimeWarning, stacklevel=2)
 

@@ -287,6 +287,27 @@ def test_a_failure_in_the_check_or_later_is_followed_by_the_next_way(llama):
         assert type(choice.for_length(90)) is SharedPrefixForward
 
 
+def test_graphs_without_a_gpu_to_record_on_are_not_used(llama):
+    choice = ForwardChoice(llama, "cpu", "float32", 1, "tiny", runner=CudaGraphs())
+    with pytest.warns(RuntimeWarning, match="'tiny' is run without recorded steps: "):
+        assert type(choice.for_length(90)) is SharedPrefixForward
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="recording CUDA graphs needs a CUDA GPU")
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_on_a_gpu_recorded_steps_write_what_the_shared_prefix_way_writes(name: str):
+    model = build(CONFIGS[name]).cuda()
+    choice = ForwardChoice(model, "cuda", "float32", 1, "tiny")
+    fast = SharedPrefixForward(model, "cuda")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for sampling in (Sampling(max_tokens=80), Sampling(max_tokens=80, temperature=3.0, top_p=0.98, seed=4)):
+            for texts in (prompts(), prompts()[:2], prompts()):
+                forward = choice.for_length(150)
+                assert isinstance(forward, StaticForward)
+                assert run(forward, texts, sampling, copies=3) == run(fast, texts, sampling, copies=3)
+
+
 def test_the_setting_turns_it_off(llama, fresh_settings):
     assert isinstance(ForwardChoice(llama, "cuda", "float32", 1, "tiny")._static._runner, CudaGraphs)
     fresh_settings(cuda_graphs="off")
