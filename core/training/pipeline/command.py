@@ -38,7 +38,9 @@ def _run(arguments: argparse.Namespace) -> int:
     recipe = read_recipe(path, arguments.set)
     bench = open_bench(recipe, path, arguments.out)
     plan = make_plan(bench)
-    print(describe_plan(bench, plan), flush=True)
+    first = bench.team.rank == 0
+    if first:
+        print(describe_plan(bench, plan), flush=True)
     if arguments.dry_run:
         return 0
     try:
@@ -46,7 +48,8 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nThe same command goes on from the last checkpoint.", file=sys.stderr)
         raise
-    print(f"\n{report_markdown(outcome.report)}\nResult: {outcome.artefact}")
+    if first:
+        print(f"\n{report_markdown(outcome.report)}\nResult: {outcome.artefact}")
     return 0
 
 

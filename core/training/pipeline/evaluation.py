@@ -21,11 +21,15 @@ from core.inference.generator import Sampling
 from core.inference.rollout import TokenSampler
 from core.metrics.metric import Metric
 from core.models.loading import LoadedModel
+from core.progress import ProgressLine
 from core.training.data.chat_tokens import ChatEncoder
 from core.training.pipeline.examples import Example
 
 if TYPE_CHECKING:
     import torch
+
+_AT_ONCE = 32
+"""Prompts answered together, so that there is progress to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,12 @@ class Evaluator:
     def _evaluate(self, loaded: LoadedModel) -> Evaluation:
         encoder = ChatEncoder(loaded.tokenizer, loaded.model.config.model_type)
         prompts = [encoder.prompt(example.prompt) for example in self._examples]
-        drawn = TokenSampler(loaded).sample(prompts, Sampling(max_tokens=self._max_tokens), 1)
+        sampler, sampling = TokenSampler(loaded), Sampling(max_tokens=self._max_tokens)
+        progress = ProgressLine(f"measuring on {self._folder.name}")
+        drawn = []
+        for at in range(0, len(prompts), _AT_ONCE):
+            drawn += sampler.sample(prompts[at : at + _AT_ONCE], sampling, 1)
+            progress(len(drawn), len(prompts))
         decode = loaded.tokenizer.decode
         texts = [decode(row[0].token_ids, skip_special_tokens=True).strip() for row in drawn]
         contexts = [example.context for example in self._examples]

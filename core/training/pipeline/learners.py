@@ -19,7 +19,7 @@ from core.training.evolution import EvolutionLearner
 from core.training.ift import AlternatingLearner
 from core.training.loop import Learner
 from core.training.pipeline.bench import Bench, encoder_of, prompt_items
-from core.training.pipeline.evaluation import policy_key
+from core.training.pipeline.evaluation import Evaluation, policy_key
 from core.training.pipeline.examples import Example
 from core.training.pipeline.pairs import drawn_pairs, given_pairs
 from core.training.pipeline.recipe import (
@@ -42,6 +42,7 @@ from core.training.reward.saved import load_reward_model, save_reward_model
 from core.training.scorer import choose_scorer
 from core.training.supervised import CausalObjective, SupervisedLearner
 from core.training.supervised.learner import evaluate
+from core.training.team import by_first
 
 HeldOut = Callable[[], float]
 
@@ -68,12 +69,20 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a stage stands: its number (from 1) and folder, what it starts from, the reward stage before it."""
+    """Where a stage stands.
+
+    Attributes:
+        number: from 1.
+        start: folder of the policy it starts from; None for the base model.
+        reward: folder of the reward model learned before it.
+        before: the evaluation on validation of what it starts from.
+    """
 
     number: int
     folder: Path
     start: Path | None
     reward: Path | None
+    before: Evaluation
 
 
 def make_work(stage: Stage, bench: Bench, place: Place) -> Work:
@@ -266,9 +275,8 @@ def _pairs(
     if judge is None:
         return given_pairs(examples, loaded)
     items = prompt_items(examples, loaded, stage.judged.max_tokens)
-    place.folder.mkdir(parents=True, exist_ok=True)
     kept = place.folder / f"pairs-{split}.jsonl"
-    return drawn_pairs(loaded, items, judge, stage.judged, bench.seed(place.number), kept)
+    return by_first(bench.team, lambda: drawn_pairs(loaded, items, judge, stage.judged, bench.seed(place.number), kept))
 
 
 def _new_reward(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import json
 import shutil
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ from core.training.pipeline.stages import (
     stage_folder,
     stage_key,
 )
-from core.training.team import Team, current_team
+from core.training.team import Team, by_first, current_team
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,47 +109,43 @@ def run_recipe(bench: Bench, plan: Plan | None = None, *, restart: bool = False,
         TrainingFault: see `run_stage`; the same command goes on from what was saved.
     """
     plan = plan or make_plan(bench)
+    team = bench.team
     check_name(bench, plan.fingerprint)
-    with _alone_in(bench.folder):
-        _check_folder(bench, plan, restart=restart)
-        write_atomic(bench.folder / "recipe.json", bench.recipe.model_dump_json(indent=1))
+    with _alone_in(bench.folder) if team.rank == 0 else contextlib.nullcontext():
+        by_first(team, lambda: _begin(bench, plan, restart=restart))
         base = policy_key(plan.fingerprint, plan.placement.dtype, {})
-        validation = {START: _evaluation(bench, "validation", base, None)}
+        validation = by_first(team, lambda: {START: _evaluation(bench, "validation", base, None)})
         results, start = _run_stages(bench, plan, validation, quiet=quiet)
-        assert start is not None
-        last = next(result for result in reversed(results) if result.policy_key)
-        test = {
-            START: _evaluation(bench, "test", base, None),
-            "end": _evaluation(bench, "test", last.policy_key, start),
-        }
-        end = list(validation.values())[-1]
-        return _conclude(bench, results, validation, test, start, end)
+        return by_first(team, lambda: _conclude(bench, results, validation, start, base))
 
 
 def _run_stages(
     bench: Bench, plan: Plan, validation: dict[str, Evaluation], *, quiet: bool
-) -> tuple[list[StageResult], Path | None]:
+) -> tuple[list[StageResult], Path]:
     """Results of all stages, and the folder of the last policy; `validation` gets an evaluation a stage."""
-    shown = None if quiet else RecipeProgress([stage.kind for stage in bench.recipe.stage], plan.costs)
+    kinds = [stage.kind for stage in bench.recipe.stage]
+    shown = None if quiet or bench.team.rank else RecipeProgress(kinds, plan.costs)
     start: Path | None = None
     reward: Path | None = None
     results: list[StageResult] = []
-    for number in range(1, len(bench.recipe.stage) + 1):
+    for number in range(1, len(kinds) + 1):
         folder = stage_folder(bench, number)
-        result = read_result(folder)
+        result = by_first(bench.team, lambda folder=folder: read_result(folder))  # type: ignore[misc]
         if result is None:
-            before = list(validation.values())[-1]
+            place = Place(number, folder, start, reward, list(validation.values())[-1])
             key = stage_key(bench, number, plan.fingerprint)
-            place = Place(number, folder, start, reward)
-            result = run_stage(bench, place, before, key, shown.stage(number) if shown else None)
+            result = run_stage(bench, place, key, shown.stage(number) if shown else None)
+            gc.collect()  # the stage's model is large, and its layers refer to one another
         results.append(result)
         if result.policy_key:
             start = folder / result.artefact
-            validation[folder.name] = _evaluation(bench, "validation", result.policy_key, start)
+            if bench.team.rank == 0:
+                validation[folder.name] = _evaluation(bench, "validation", result.policy_key, start)
         else:
             reward = folder / result.artefact
     if shown:
         shown.close()
+    assert start is not None, "a recipe has a stage that trains the policy"
     return results, start
 
 
@@ -167,14 +164,15 @@ def _evaluation(bench: Bench, split: str, key: str, artefact: Path | None) -> Ev
 
 
 def _conclude(
-    bench: Bench,
-    results: list[StageResult],
-    validation: dict[str, Evaluation],
-    test: dict[str, Evaluation],
-    start: Path,
-    end: Evaluation,
+    bench: Bench, results: list[StageResult], validation: dict[str, Evaluation], start: Path, base: str
 ) -> Outcome:
-    """The result in its place, promoted or not, and the report."""
+    """The look at the test split, the result in its place, promoted or not, and the report."""
+    last = next(result for result in reversed(results) if result.policy_key)
+    test = {
+        START: _evaluation(bench, "test", base, None),
+        "end": _evaluation(bench, "test", last.policy_key, start),
+    }
+    end = list(validation.values())[-1]
     verdict = None
     artefact = start
     if bench.recipe.adapter is not False:
@@ -199,6 +197,11 @@ def _final_adapter(bench: Bench, made: Adapter, folder: Path, end: Evaluation, t
     )
     copy = write_adapter(folder, made.card, {file: made.read(file) for file in (CONFIG, WEIGHTS)})
     return with_report(copy, figures)
+
+
+def _begin(bench: Bench, plan: Plan, *, restart: bool) -> None:
+    _check_folder(bench, plan, restart=restart)
+    write_atomic(bench.folder / "recipe.json", bench.recipe.model_dump_json(indent=1))
 
 
 def _check_folder(bench: Bench, plan: Plan, *, restart: bool) -> None:

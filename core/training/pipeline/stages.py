@@ -6,7 +6,6 @@ from, so that a folder never mixes two recipes.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import statistics
@@ -28,6 +27,7 @@ from core.training.pipeline.evaluation import Evaluation
 from core.training.pipeline.learners import Place, Work, key_of, make_work
 from core.training.pipeline.recipe import EvolutionStage, Stage
 from core.training.reward import HackingSigns, Sample, hacking_signs
+from core.training.team import by_first
 
 RESULT = "result.json"
 ADAPTER_FOLDER, MODEL_FOLDER, REWARD_FOLDER = "adapter", "model", "reward"
@@ -90,10 +90,8 @@ def read_result(folder: Path) -> StageResult | None:
         raise DataMismatch(f"'{path}' is damaged or of another version.", hint="Run with --restart.") from error
 
 
-def run_stage(
-    bench: Bench, place: Place, before: Evaluation, key: str, progress: ProgressCallback | None = None
-) -> StageResult:
-    """Do the stage, from wherever it stands; `before` is the evaluation of what it starts from.
+def run_stage(bench: Bench, place: Place, key: str, progress: ProgressCallback | None = None) -> StageResult:
+    """Do the stage, from wherever it stands; of several processes the first saves and measures.
 
     Raises:
         InputError: the data has not what the stage takes.
@@ -103,23 +101,18 @@ def run_stage(
     started = time.monotonic()
     work = make_work(stage, bench, place)
     config = LoopConfig(steps=work.steps, **stage.loop.model_dump())
-    loop = run(work.learner, config, place.folder, evaluate=work.held_out, progress=progress)
-    result = _finish(bench, place, stage, work, loop, before, key, time.monotonic() - started)
-    del work
-    gc.collect()  # a model is large, and its layers refer to one another
-    write_atomic(place.folder / RESULT, result.model_dump_json(indent=1))
-    return result
+    loop = run(work.learner, config, place.folder, evaluate=work.held_out, progress=progress, team=bench.team)
+
+    def finish() -> StageResult:
+        result = _finish(bench, place, stage, work, loop, key, time.monotonic() - started)
+        write_atomic(place.folder / RESULT, result.model_dump_json(indent=1))
+        return result
+
+    return by_first(bench.team, finish)
 
 
 def _finish(
-    bench: Bench,
-    place: Place,
-    stage: Stage,
-    work: Work,
-    loop: LoopReport,
-    before: Evaluation,
-    key: str,
-    seconds: float,
+    bench: Bench, place: Place, stage: Stage, work: Work, loop: LoopReport, key: str, seconds: float
 ) -> StageResult:
     measures: dict[str, Measure] = {}
     signs: HackingSigns | None = None
@@ -129,7 +122,7 @@ def _finish(
         after = bench.evaluator("validation")(work.loaded, key_of(work.policy), work.policy.in_force())
         measures = {metric: after.measure(metric) for metric in bench.recipe.metrics}
         if work.reward is not None:
-            signs = _signs(bench, stage, work, before, after, place.folder)
+            signs = _signs(bench, stage, work, place, after)
     card = AdapterCard(
         name=bench.recipe.name,
         base=bench.recipe.model,
@@ -165,18 +158,18 @@ def measurements(measures: dict[str, Measure], n: int, split: str) -> tuple[Meas
     )
 
 
-def _signs(bench: Bench, stage: Stage, work: Work, before: Evaluation, after: Evaluation, folder: Path) -> HackingSigns:
+def _signs(bench: Bench, stage: Stage, work: Work, place: Place, after: Evaluation) -> HackingSigns:
     """Looked for in the answers to the validation prompts; the metric chosen by is the held-out measure."""
     choice = bench.recipe.choice
     other = choice != stage.expression.strip()
     practice = getattr(stage, "practice", None)
-    kl = [row["policy/kl"] for row in read_journal(folder) if "policy/kl" in row]
+    kl = [row["policy/kl"] for row in read_journal(place.folder) if "policy/kl" in row]
     return hacking_signs(
         [answer.text for answer in after.answers],
         _rewards(bench, work, after),
-        first_reward=statistics.fmean(_rewards(bench, work, before)),
+        first_reward=statistics.fmean(_rewards(bench, work, place.before)),
         held_out=[answer.values[choice] for answer in after.answers] if other else None,
-        first_held_out=before.mean(choice) if other else None,
+        first_held_out=place.before.mean(choice) if other else None,
         kl=statistics.fmean(kl[-5:]) if kl else None,
         kl_budget=practice.kl.target if practice is not None and not isinstance(stage, EvolutionStage) else None,
     )

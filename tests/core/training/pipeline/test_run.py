@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,11 @@ from core.training.faults import RewardFailed
 from core.training.journal import Journal, read_journal
 from core.training.pipeline import run as run_module
 from core.training.pipeline import stages
+from core.training.pipeline.bench import Bench
+from core.training.pipeline.learners import Place
 from core.training.pipeline.reading import read_recipe
 from core.training.pipeline.run import Outcome, open_bench, run_recipe
+from core.training.pipeline.stages import StageResult
 
 WriteRecipe = Callable[..., Path]
 
@@ -110,9 +114,12 @@ def test_a_run_killed_between_stages_repeats_nothing(
             run(path, tmp_path / "killed")
     seen: list[int] = []
     do = run_module.run_stage
-    monkeypatch.setattr(
-        run_module, "run_stage", lambda bench, place, *rest: seen.append(place.number) or do(bench, place, *rest)
-    )
+
+    def counted(bench: Bench, place: Place, *rest: Any) -> StageResult:
+        seen.append(place.number)
+        return do(bench, place, *rest)
+
+    monkeypatch.setattr(run_module, "run_stage", counted)
     run(path, tmp_path / "killed")
     assert weights(tmp_path / "killed") == whole
     assert seen == {"stage 1": [1, 2], "stage 2": [2]}.get(where, [])
