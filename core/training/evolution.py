@@ -16,9 +16,9 @@ from core.errors import InputError
 from core.inference.generator import Sampling
 from core.inference.rollout import TokenSampler
 from core.training.checkpoint import State
-from core.training.experience import PromptItem
+from core.training.experience import PromptItem, as_sample
 from core.training.policy import Policy
-from core.training.reward import Reward, Sample
+from core.training.reward import Reward
 from core.training.seeds import derived_seed, drawn_without_return
 from core.training.team import Alone, Team, gathered, share
 
@@ -82,7 +82,7 @@ class EvolutionLearner:
         weights = shaped([fitness[member] for member in members])
         for pair in range(self._config.pairs):
             up, down = weights[2 * pair], weights[2 * pair + 1]
-            self._move(index, pair, self._config.learning_rate * (up - down) / len(members))
+            self._move(index, pair, self._config.deviation * self._config.learning_rate * (up - down) / len(members))
         self._write(self._masters)
         values = [fitness[member] for member in members]
         return {"reward/mean": sum(values) / len(values), "reward/best": max(values), "reward/worst": min(values)}
@@ -112,19 +112,8 @@ class EvolutionLearner:
         self._write(moved)
         with self._policy.in_force():
             drawn = self._sampler.sample([item.token_ids for item in items], sampling, 1, step=index)
-        decode = self._policy.loaded.tokenizer.decode
-        samples = [
-            Sample(
-                item.id,
-                item.text,
-                decode(row[0].token_ids, skip_special_tokens=True).strip(),
-                item.context,
-                row[0].finish_reason == "stop",
-                item.token_ids,
-                row[0].token_ids,
-            )
-            for item, row in zip(items, drawn, strict=True)
-        ]
+        tokenizer = self._policy.loaded.tokenizer
+        samples = [as_sample(item, row[0], tokenizer, self._stop) for item, row in zip(items, drawn, strict=True)]
         values = self._reward(samples)
         self._shown = [
             {"prompt_id": sample.prompt_id, "response": sample.text, "score": value}

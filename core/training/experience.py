@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.metrics.metric import NO_CONTEXT, Context
+from core.training.reward.reward import Sample
 from core.training.streams import Group
 
 if TYPE_CHECKING:
     import torch
 
+    from core.inference.rollout import SampledTokens
     from core.training.scorer import TokenScores
 
 Targets = Mapping[str, "torch.Tensor"]
@@ -26,6 +28,15 @@ class PromptItem:
     token_ids: tuple[int, ...]
     text: str
     context: Context = NO_CONTEXT
+
+
+def as_sample(item: PromptItem, drawn: SampledTokens, tokenizer: Any, stop: Sequence[str] = ()) -> Sample:
+    """A drawn response as a reward sees it: its text without the end token, and without the stop string it ended in."""
+    text = tokenizer.decode(drawn.token_ids, skip_special_tokens=True)
+    for end in stop:
+        text = text.split(end, 1)[0]
+    finished = drawn.finish_reason == "stop"
+    return Sample(item.id, item.text, text.strip(), item.context, finished, item.token_ids, drawn.token_ids)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

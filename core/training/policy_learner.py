@@ -18,7 +18,7 @@ from core.errors import InputError
 from core.inference.generator import Sampling
 from core.inference.rollout import SampledTokens, TokenSampler
 from core.training.checkpoint import State
-from core.training.experience import Algorithm, Experience, PromptItem, Targets
+from core.training.experience import Algorithm, Experience, PromptItem, Targets, as_sample
 from core.training.faults import Diverged
 from core.training.kl_control import KLControl
 from core.training.optimiser import Optimiser, OptimiserConfig
@@ -230,11 +230,7 @@ class PolicyLearner:
         return [row for _, row in sorted(gathered(self._team, rewards))]
 
     def _sample(self, item: PromptItem, drawn: SampledTokens) -> Sample:
-        text = self._policy.loaded.tokenizer.decode(drawn.token_ids, skip_special_tokens=True)
-        for stop in self._stop:
-            text = text.split(stop, 1)[0]
-        finished = drawn.finish_reason == "stop"
-        return Sample(item.id, item.text, text.strip(), item.context, finished, item.token_ids, drawn.token_ids)
+        return as_sample(item, drawn, self._policy.loaded.tokenizer, self._stop)
 
     def _judge(self, groups: Sequence[Group]) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and values ``(B, T)`` of the policy as it is, without gradient."""

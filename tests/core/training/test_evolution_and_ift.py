@@ -33,7 +33,7 @@ def test_shaped_ranks_are_centred_and_equals_share_theirs() -> None:
 
 
 def evolution(policy: Policy) -> EvolutionLearner:
-    config = EvolutionConfig(pairs=8, deviation=0.1, learning_rate=0.6, prompts=4, max_tokens=8)
+    config = EvolutionConfig(pairs=8, deviation=0.1, learning_rate=6.0, prompts=4, max_tokens=8)
     return EvolutionLearner(policy, LETTERS, ITEMS, config, seed=0)
 
 
@@ -41,6 +41,31 @@ def test_evolution_raises_the_reward_without_a_gradient(tiny: Callable[..., Load
     learner = evolution(adapted_policy(tiny(), seed=0, rank=2, targets="all"))
     rewards = [learner.step(index)["reward/mean"] for index in range(12)]
     assert sum(rewards[-3:]) > sum(rewards[:3]) * 1.5
+
+
+def test_a_step_of_evolution_is_measured_in_deviations(tiny: Callable[..., LoadedModel]) -> None:
+    """Where the fitness is the same, a tenth of the deviation goes a tenth as far."""
+    moved = []
+    for deviation in (0.1, 0.01):
+        policy = adapted_policy(tiny(), seed=0, rank=2)
+        config = EvolutionConfig(pairs=2, deviation=deviation, learning_rate=4.0, prompts=1, max_tokens=1)
+        scores = iter([4.0, 1.0, 3.0, 2.0])
+        counted = FunctionReward(lambda _, scores=scores: next(scores), "counted")  # type: ignore[misc]
+        before = {name: value.detach().clone() for name, value in policy.parameters.items()}
+        EvolutionLearner(policy, counted, ITEMS, config, seed=0).step(0)
+        moved.append(torch.cat([(policy.parameters[name] - before[name]).flatten() for name in before]))
+    assert torch.allclose(moved[0], 10 * moved[1], atol=1e-5)
+    # ranks 1/2, -1/2 and 1/6, -1/6, so the sum of noise has a deviation of (1 + 1/9) ** 0.5 / 4 members
+    assert float(moved[0].std()) == pytest.approx(0.1 * 4.0 * (10 / 9) ** 0.5 / 4, rel=0.1)
+
+
+def test_evolution_rewards_a_response_without_the_string_it_stopped_at(tiny: Callable[..., LoadedModel]) -> None:
+    seen: list[str] = []
+    reward = FunctionReward(lambda sample: float(len(seen.append(sample.text) or sample.text)), "length")  # type: ignore[func-returns-value]
+    config = EvolutionConfig(pairs=1, prompts=4, max_tokens=24, temperature=2.0)
+    policy = adapted_policy(tiny(), seed=0, rank=2)
+    EvolutionLearner(policy, reward, ITEMS, config, seed=0, stop=["e", "a"]).step(0)
+    assert seen and not any(letter in text for text in seen for letter in "ea")
 
 
 def test_evolution_resumes_exactly(tmp_path: Path, tiny: Callable[..., LoadedModel]) -> None:
