@@ -61,20 +61,7 @@ def test_the_recipes_own_arguments_are_handed_on(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("subprocess.run", start)
     given = ["--config", "ddp", "--processes", "4", "r.toml", "--out", "/o", "--set", "seed=1", "--set", "name=x"]
     assert main(["train", "launch", *given, "--restart"]) == 7
-    handed = [
-        "-m",
-        "core.cli",
-        "train",
-        "run",
-        "r.toml",
-        "--out",
-        "/o",
-        "--set",
-        "seed=1",
-        "--set",
-        "name=x",
-        "--restart",
-    ]
+    handed = ["-m", "core.cli", "train", "run", "r.toml", "--out", "/o", "--set", "seed=1", "--set", "name=x"]
     assert started[0][started[0].index("--num_processes") :] == ["--num_processes", "4", *handed, "--restart"]
 
 
