@@ -1,14 +1,15 @@
 """AdamW over float32 master weights, whatever the model computes in.
 
 A step of a small learning rate is below the resolution of bfloat16; the masters keep it. The model's own tensors are
-written from them after each step. Parameters in float32 are their own masters.
+written from them after each step. Parameters in float32 are their own masters. A large parameter is
+stepped chunk by chunk on a CPU: its gradient in float32 never exists as a whole, and stays in the processor's cache.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,7 +19,8 @@ from core.training.team import Alone, Team
 if TYPE_CHECKING:
     import torch
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+_CHUNK_NUMBERS = 2**20
+"""Stepped together: 4 MiB of gradients in float32."""
 _BUCKET_NUMBERS = 2**24
 """Gradients are summed over processes so many numbers at a time: 64 MiB."""
 
@@ -80,14 +82,7 @@ class Optimiser:
             name: parameter if parameter.dtype == torch.float32 else parameter.detach().float().requires_grad_(True)
             for name, parameter in self._parameters.items()
         }
-        self._adam = torch.optim.AdamW(
-            list(self._masters.values()),
-            lr=config.learning_rate,
-            betas=(config.beta1, config.beta2),
-            eps=config.epsilon,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        self._moments: dict[str, _Moments] = {}
 
     def step(self, rate: float) -> float:
         """One step at learning rate `rate`; the norm of the gradient before it was clipped.
@@ -96,55 +91,85 @@ class Optimiser:
         """
         import torch
 
-        for name, parameter in self._parameters.items():
-            if self._masters[name] is not parameter:
-                self._masters[name].grad = None if parameter.grad is None else parameter.grad.float()
-                parameter.grad = None
+        grads = {name: one.grad for name, one in self._parameters.items() if one.grad is not None}
         if self._team.size > 1:
-            self._sum_gradients()
-        norm = float(_whole(torch.nn.utils.clip_grad_norm_(self._masters.values(), self.config.max_grad_norm)))
-        if math.isfinite(norm):
-            for group in self._adam.param_groups:
-                group["lr"] = rate
-            self._adam.step()
-            with torch.no_grad():
-                for name, parameter in self._parameters.items():
-                    if self._masters[name] is not parameter:
-                        parameter.copy_(self._masters[name])
+            grads = self._summed()
+        with torch.no_grad():
+            norm = _norm(list(grads.values()))
+            if math.isfinite(norm):
+                scale = min(1.0, self.config.max_grad_norm / (norm + 1e-6))
+                for name, grad in grads.items():
+                    self._step(name, grad, rate, scale)
         self.forget()
         return norm
 
     def forget(self) -> None:
         """Drop the gradients there are."""
-        for name, parameter in self._parameters.items():
+        for parameter in self._parameters.values():
             parameter.grad = None
-            self._masters[name].grad = None
 
-    def _sum_gradients(self) -> None:
-        """Over the processes. One whose share was empty, or passed a weight by, has no gradient and counts as 0."""
+    def _step(self, name: str, grad: torch.Tensor, rate: float, scale: float) -> None:
+        """One parameter, with its gradient times `scale`."""
+        import torch
+        from torch.optim.adamw import adamw
+
+        parameter, master = self._parameters[name], self._masters[name]
+        if name not in self._moments:
+            first, second = (torch.zeros_like(master, requires_grad=False) for _ in range(2))
+            self._moments[name] = _Moments(first, second, torch.zeros((), device=master.device))
+        first, second, steps = self._moments[name]
+        for weights, part, one, two, own in _chunks(master, grad, first, second, parameter):
+            part = part.float() if scale == 1 else part.float() * scale
+            if part.stride() != weights.stride():  # the fused kernel takes both as they lie in memory
+                part = torch.empty_like(weights).copy_(part)
+            adamw(
+                [weights],
+                [part],
+                [one],
+                [two],
+                [],
+                [steps.clone()],
+                fused=True,
+                amsgrad=False,
+                beta1=self.config.beta1,
+                beta2=self.config.beta2,
+                lr=rate,
+                weight_decay=self.config.weight_decay,
+                eps=self.config.epsilon,
+                maximize=False,
+            )
+            if master is not parameter:
+                own.copy_(weights)
+        steps += 1
+
+    def _summed(self) -> dict[str, torch.Tensor]:
+        """Gradients in float32, summed over the processes. One whose share was empty, or passed a weight by, has none
+        and counts as 0."""
         import torch
 
-        masters = list(self._masters.values())
-        here = torch.tensor([float(master.grad is not None) for master in masters])
-        learning = [master for master, count in zip(masters, self._team.total(here).tolist(), strict=True) if count]
-        for master in learning:
-            if master.grad is None:
-                master.grad = torch.zeros_like(master)
-        for bucket in _buckets(learning):
-            flat = self._team.total(torch.cat([master.grad.flatten() for master in bucket if master.grad is not None]))
-            for master, part in zip(bucket, flat.split([master.numel() for master in bucket]), strict=True):
-                master.grad = part.view_as(master)
+        here = torch.tensor([float(one.grad is not None) for one in self._parameters.values()])
+        counts = self._team.total(here).tolist()
+        learning = [name for name, count in zip(self._parameters, counts, strict=True) if count]
+        grads: dict[str, torch.Tensor] = {}
+        for bucket in _buckets({name: self._parameters[name].numel() for name in learning}):
+            shapes = {name: self._parameters[name].shape for name in bucket}
+            parts = [self._gradient(name).flatten() for name in bucket]
+            flat = self._team.total(torch.cat(parts))
+            split = flat.split([shape.numel() for shape in shapes.values()])
+            grads |= {name: part.view(shapes[name]) for name, part in zip(bucket, split, strict=True)}
+        return grads
+
+    def _gradient(self, name: str) -> torch.Tensor:
+        grad = self._parameters[name].grad
+        master = self._masters[name]
+        return master.new_zeros(master.shape) if grad is None else grad.float()
 
     def state(self) -> dict[str, torch.Tensor]:
         """Masters and moments by name, for a checkpoint."""
-        import torch
-
         tensors = {f"master/{name}": _whole(master.detach()) for name, master in self._masters.items()}
-        for name, master in self._masters.items():
-            moments = self._adam.state.get(master)
-            if moments:
-                tensors[f"steps/{name}"] = torch.as_tensor(moments["step"], dtype=torch.float32).reshape(1)
-                tensors |= {f"{moment}/{name}": _whole(moments[moment]) for moment in _MOMENTS}
+        for name, (first, second, steps) in self._moments.items():
+            tensors[f"steps/{name}"] = steps.reshape(1).clone()
+            tensors |= {f"exp_avg/{name}": _whole(first), f"exp_avg_sq/{name}": _whole(second)}
         return tensors
 
     def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -162,21 +187,53 @@ class Optimiser:
                 master.copy_(_part(tensors[f"master/{name}"], master))
                 self._parameters[name].copy_(master)
                 if f"steps/{name}" in tensors:
-                    self._adam.state[master] = {
-                        "step": tensors[f"steps/{name}"].reshape(()).to(master.device, copy=True),
-                        **{moment: _part(tensors[f"{moment}/{name}"], master).clone() for moment in _MOMENTS},
-                    }
+                    first, second = (
+                        _part(tensors[f"{moment}/{name}"], master).clone() for moment in ("exp_avg", "exp_avg_sq")
+                    )
+                    steps = tensors[f"steps/{name}"].reshape(()).to(master.device, copy=True)
+                    self._moments[name] = _Moments(first, second, steps)
 
 
-def _buckets(tensors: Iterable[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-    bucket: list[torch.Tensor] = []
+class _Moments(NamedTuple):
+    """AdamW's of one parameter, and how many steps it took."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+    steps: torch.Tensor
+
+
+def _norm(tensors: Sequence[torch.Tensor]) -> float:
+    """Of all numbers together, added up in float32 chunk by chunk."""
+    import torch
+
+    if any(hasattr(tensor, "full_tensor") for tensor in tensors):
+        return float(_whole(torch.nn.utils.get_total_norm(tensors)))
+    flat = (part.float().flatten() for tensor in tensors for (part,) in _chunks(tensor))
+    squares = [torch.dot(part, part) for part in flat]
+    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
+
+
+def _chunks(*tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Views of tensors of one shape that go through all their numbers together; of a `DTensor`, its part here."""
+    local = [tensor.to_local() if hasattr(tensor, "to_local") else tensor for tensor in tensors]
+    count = local[0].numel()
+    if local[0].device.type != "cpu" or not all(tensor.is_contiguous() for tensor in local):
+        yield tuple(local)
+        return
+    flat = [tensor.view(-1) for tensor in local]
+    for start in range(0, count, _CHUNK_NUMBERS):
+        yield tuple(tensor[start : start + _CHUNK_NUMBERS] for tensor in flat)
+
+
+def _buckets(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    bucket: list[str] = []
     numbers = 0
-    for tensor in tensors:
-        if bucket and numbers + tensor.numel() > _BUCKET_NUMBERS:
+    for name, size in sizes.items():
+        if bucket and numbers + size > _BUCKET_NUMBERS:
             yield bucket
             bucket, numbers = [], 0
-        bucket.append(tensor)
-        numbers += tensor.numel()
+        bucket.append(name)
+        numbers += size
     if bucket:
         yield bucket
 

@@ -22,6 +22,27 @@ def test_float32_parameters_step_as_torch_does() -> None:
     assert torch.allclose(mine, theirs, atol=1e-7)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_chunks_step_as_torch_does_on_the_whole(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.training.optimiser._CHUNK_NUMBERS", 7)
+    torch.manual_seed(0)
+    mine, turned = torch.randn(5, 6).to(dtype), torch.randn(4, 5).to(dtype).T
+    parameters = {"w": torch.nn.Parameter(mine), "v": torch.nn.Parameter(turned)}
+    theirs = [torch.nn.Parameter(one.detach().float().clone()) for one in parameters.values()]
+    ours = Optimiser(parameters, OptimiserConfig(learning_rate=0.1, weight_decay=0.01, max_grad_norm=1.0))
+    anchor = torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.01)
+    for _ in range(4):
+        for one, other in zip(parameters.values(), theirs, strict=True):
+            one.grad = torch.randn(one.shape).to(dtype)
+            other.grad = one.grad.float().clone()
+        norm = torch.nn.utils.clip_grad_norm_(theirs, 1.0)
+        assert ours.step(0.1) == pytest.approx(float(norm), rel=1e-5)
+        anchor.step()
+    for name, other in zip(parameters, theirs, strict=True):
+        assert torch.allclose(ours.state()[f"master/{name}"], other, atol=1e-6)
+        assert torch.equal(parameters[name], ours.state()[f"master/{name}"].to(dtype))
+
+
 def test_steps_below_the_resolution_of_bfloat16_are_not_lost() -> None:
     low = parameter([1.0], torch.bfloat16)
     optimiser = Optimiser({"w": low}, OptimiserConfig(learning_rate=1e-4))
