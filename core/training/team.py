@@ -4,6 +4,7 @@ so that several processes do what one would have done."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from core.errors import ConfigError, InputError, TriviumError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+_WAIT_HOURS = 12
 
 
 class Team(Protocol):
@@ -89,8 +91,10 @@ def current_team() -> Team:
     if size == 1:
         return Alone()
     from accelerate import Accelerator
+    from accelerate.utils import InitProcessGroupKwargs
 
-    team = Accelerated(Accelerator())
+    # the first process measures and saves while the others wait; one that dies ends them all, by accelerate
+    team = Accelerated(Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=_WAIT_HOURS))]))
     sharding = any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED"))
     if team.size != size or (sharding and not team.sharding):
         what = f"{size} processes were launched, and accelerate lets them run as {team.size}"

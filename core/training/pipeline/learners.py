@@ -41,7 +41,6 @@ from core.training.reward.model import RewardModel, RewardModelLearner, new_rewa
 from core.training.reward.saved import load_reward_model, save_reward_model
 from core.training.scorer import choose_scorer
 from core.training.supervised import CausalObjective, SupervisedLearner
-from core.training.supervised.learner import evaluate
 from core.training.team import by_first
 
 HeldOut = Callable[[], float]
@@ -120,6 +119,11 @@ def supervised_steps(stage: SupervisedStage, batches: int) -> int:
 
 
 def _supervised(stage: SupervisedStage, bench: Bench, place: Place) -> Work:
+    if bench.team.sharding and bench.recipe.adapter is not False:
+        raise InputError(
+            f"With {bench.team.sharding}, weights are in parts only where all of them learn.",
+            hint="Set adapter = false, or launch with ddp.",
+        )
     seed = bench.seed(place.number)
     policy = bench.policy(place.start, seed, reference=False)
     loaded = policy.loaded
@@ -135,12 +139,12 @@ def _supervised(stage: SupervisedStage, bench: Bench, place: Place) -> Work:
             learnt_answers=stage.learn,
         ).batches
 
-    train, validation, objective = batches("train"), batches("validation"), CausalObjective()
+    train, validation = batches("train"), batches("validation")
     steps = supervised_steps(stage, len(train))
     learner = SupervisedLearner(
         loaded.model,
         policy.parameters,
-        objective,
+        CausalObjective(),
         train,
         optimiser=stage.optimiser,
         steps=steps,
@@ -151,11 +155,7 @@ def _supervised(stage: SupervisedStage, bench: Bench, place: Place) -> Work:
         team=bench.team,
     )
 
-    def held_out() -> float:
-        with policy.in_force():
-            return -evaluate(loaded.model, objective, validation, device=policy.device)["loss"]
-
-    return _work(learner, steps, held_out, policy)
+    return _work(learner, steps, lambda: -learner.evaluate(validation)["loss"], policy)
 
 
 def _optimised(stage: Stage, bench: Bench, place: Place) -> Work:
@@ -232,6 +232,7 @@ def _alternation(stage: AlternationStage, bench: Bench, place: Place) -> Work:
         optimiser=stage.discriminator,
         seed=seed,
         judge=judge,
+        team=bench.team,
     )
     return _work(learner, stage.steps, _measured(bench, policy), policy, judge)
 
@@ -253,7 +254,9 @@ def _reward(stage: RewardStage, bench: Bench, place: Place) -> Work:
     trunk = adapters if bench.recipe.adapter is not False else _own_trunk(bench)
     rank, targets = (stage.adapter.rank, stage.adapter.targets) if stage.adapter else (None, "attention")
     model = _new_reward(trunk, encoder_of(loaded).end_id, seed, rank=rank, targets=targets)
-    learner = RewardModelLearner(model, pairs, stage.model, optimiser=stage.optimiser, steps=stage.steps, seed=seed)
+    learner = RewardModelLearner(
+        model, pairs, stage.model, optimiser=stage.optimiser, steps=stage.steps, seed=seed, team=bench.team
+    )
     return Work(
         learner,
         stage.steps,
@@ -308,7 +311,11 @@ def _reward_of(expression: str, cut: float, bench: Bench, place: Place, policy: 
 
 def _measured(bench: Bench, policy: Policy) -> HeldOut:
     evaluator = bench.evaluator("validation")
-    return lambda: evaluator(policy.loaded, key_of(policy), policy.in_force()).mean(bench.recipe.choice)
+
+    def measured() -> float:
+        return evaluator(policy.loaded, key_of(policy), policy.in_force()).mean(bench.recipe.choice)
+
+    return lambda: by_first(bench.team, measured)
 
 
 def key_of(policy: Policy) -> str:
@@ -317,6 +324,20 @@ def key_of(policy: Policy) -> str:
         name: value for name, value in policy.parameters.items() if not name.startswith(("value_head.", "critic."))
     }
     return policy_key(policy.loaded.fingerprint, policy.loaded.placement.dtype, weights)
+
+
+def put_together(work: Work, bench: Bench, place: Place) -> Work:
+    """`work` with a policy that is whole in every process, where its weights were learned in parts over them."""
+    import torch
+
+    if not bench.team.sharding or work.policy is None:
+        return work
+    learned = work.learner.state().tensors
+    policy = bench.policy(place.start, bench.seed(place.number), reference=False)
+    with torch.no_grad():
+        for name, weights in policy.parameters.items():
+            weights.copy_(learned[f"master/{name}"])
+    return _work(work.learner, work.steps, work.held_out, policy, work.reward)
 
 
 def _work(learner: Learner, steps: int, held_out: HeldOut, policy: Policy, reward: Reward | None = None) -> Work:

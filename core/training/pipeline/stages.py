@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import statistics
 import time
 from pathlib import Path
@@ -20,11 +21,12 @@ from core.evaluation.intervals import Measure
 from core.files import write_atomic
 from core.models.adapters import AdapterCard, Measurement
 from core.progress import ProgressCallback
+from core.training.checkpoint import checkpoints
 from core.training.journal import read_journal
-from core.training.loop import LoopConfig, LoopReport, run
+from core.training.loop import BEST, LoopConfig, LoopReport, run
 from core.training.pipeline.bench import Bench, prompt_items
 from core.training.pipeline.evaluation import Evaluation
-from core.training.pipeline.learners import Place, Work, key_of, make_work
+from core.training.pipeline.learners import Place, Work, key_of, make_work, put_together
 from core.training.pipeline.recipe import EvolutionStage, Stage
 from core.training.reward import HackingSigns, Sample, hacking_signs
 from core.training.team import by_first
@@ -103,12 +105,21 @@ def run_stage(bench: Bench, place: Place, key: str, progress: ProgressCallback |
     config = LoopConfig(steps=work.steps, **stage.loop.model_dump())
     loop = run(work.learner, config, place.folder, evaluate=work.held_out, progress=progress, team=bench.team)
 
+    work = put_together(work, bench, place)
+
     def finish() -> StageResult:
         result = _finish(bench, place, stage, work, loop, key, time.monotonic() - started)
         write_atomic(place.folder / RESULT, result.model_dump_json(indent=1))
+        _drop_checkpoints(place.folder)
         return result
 
     return by_first(bench.team, finish)
+
+
+def _drop_checkpoints(folder: Path) -> None:
+    """A finished stage goes on from its result alone, and moments take twice the room of what learns."""
+    for path in (folder / BEST, *(path for _, path in checkpoints(folder))):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _finish(

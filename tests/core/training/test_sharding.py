@@ -83,7 +83,7 @@ def test_a_launch_that_accelerate_would_quietly_change_is_refused(
     accelerator = SimpleNamespace(
         process_index=0, num_processes=2 if sharding else 1, distributed_type=SimpleNamespace(value="MULTI_CPU")
     )
-    monkeypatch.setattr("accelerate.Accelerator", lambda: accelerator)
+    monkeypatch.setattr("accelerate.Accelerator", lambda **_: accelerator)
     monkeypatch.setenv("WORLD_SIZE", "2")
     if sharding:
         monkeypatch.setenv(f"ACCELERATE_USE_{sharding}", "true")
