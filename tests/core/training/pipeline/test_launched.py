@@ -40,7 +40,10 @@ def test_a_recipe_comes_to_the_same_in_two_processes(write_recipe: Callable[...,
 
 def test_a_fault_is_told_and_ends_all_processes(write_recipe: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "verdicts.py").write_text(
-        "def verdict(sample):\n    if sample.prompt_id == 'cup-0':\n        raise ValueError('no verdict')\n    return 0.5\n",
+        "def verdict(sample):\n"
+        "    if sample.prompt_id == 'cup-0':\n"
+        "        raise ValueError('no verdict')\n"
+        "    return 0.5\n",
         encoding="utf-8",
     )
     stage = (
