@@ -10,6 +10,8 @@ from core.products import Command, Product
 
 if TYPE_CHECKING:
     from core.evaluation.suite import Suite
+    from core.text import Language
+    from core.training.pipeline.examples import RecipeData
 
 _SAMPLES = Path(__file__).parent / "samples"
 
@@ -18,6 +20,12 @@ def _suites() -> tuple[Suite, ...]:
     from apps.finance_risk.evaluation.suites import suites
 
     return suites()
+
+
+def _events(language: Language | None) -> RecipeData:
+    from apps.finance_risk.recipes.events import events
+
+    return events(language)
 
 
 def _demo() -> None:
@@ -44,4 +52,10 @@ product = Product(
     suites=_suites,
     models=("en_core_web_sm",),
     demo=_demo,
+    recipes={"events": Path(__file__).parent / "recipes" / "events.toml"},
+    recipe_data={
+        "matter-roles": lambda: _events(None),
+        "matter-roles-en": lambda: _events("en"),
+        "matter-roles-zh": lambda: _events("zh"),
+    },
 )

@@ -10,6 +10,8 @@ from core.products import Command, Product
 
 if TYPE_CHECKING:
     from core.evaluation.suite import Suite
+    from core.text import Language
+    from core.training.pipeline.examples import RecipeData
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -18,6 +20,12 @@ def _suites() -> tuple[Suite, ...]:
     from apps.medical.evaluation.suites import suites
 
     return suites()
+
+
+def _fields(language: Language | None) -> RecipeData:
+    from apps.medical.recipes.fields import fields
+
+    return fields(language)
 
 
 def _demo() -> None:
@@ -52,4 +60,10 @@ product = Product(
     suites=_suites,
     models=(),
     demo=_demo,
+    recipes={"fields": Path(__file__).parent / "recipes" / "fields.toml"},
+    recipe_data={
+        "note-fields": lambda: _fields(None),
+        "note-fields-en": lambda: _fields("en"),
+        "note-fields-zh": lambda: _fields("zh"),
+    },
 )

@@ -87,12 +87,16 @@ def extract(
 
 
 def extraction_prompt(text: str, schema: type[BaseModel], instruction: str = "") -> Prompt:
-    """What the model is asked, in the language of the text."""
+    """What the model is asked."""
+    return [Message(role="user", content=extraction_task(text, schema, instruction))]
+
+
+def extraction_task(text: str, schema: type[BaseModel], instruction: str = "") -> str:
+    """What the model is asked, as one text in the language of `text`."""
     fields = "; ".join(
         f"{name} ({field.description})" if field.description else name for name, field in schema.model_fields.items()
     )
-    task = _TASK[detect_language(text)].format(instruction=instruction, fields=fields, text=text)
-    return [Message(role="user", content=task)]
+    return _TASK[detect_language(text)].format(instruction=instruction, fields=fields, text=text)
 
 
 def locate(value: str | int | float, text: str) -> Span | None:

@@ -1,9 +1,9 @@
-"""Data of the recipe `answers`: a question and passages of the help pages; the right answer is the short answer that the
-question's own article opens with.
+"""Data of the recipe `answers`: a question and passages of the help pages, to be answered with the short answer that
+the question's own article opens with.
 
 The other passages are of the same article, and the short answer of another one, so an answer must come from the right
-place and not merely from the text. All is made of the product's own articles, one group a topic: an article and its translation are
-never in two splits, and passages of other articles are taken from the same split.
+place and not merely from the text. All is made of the product's own articles. A topic is a group: an article and its
+translation are never in two splits, and passages of other articles are taken from the same split.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from apps.customer_service.knowledge.sentences import citable_sentences
 from core.metrics.metric import NO_CONTEXT, Contexts, Need, Score, matched_contexts
 from core.metrics.rouge import RougeL
 from core.text import Language
-from core.training.data.records import Turn
+from core.training.data.records import SPLITS, Turn
 from core.training.data.splits import place_of
 from core.training.pipeline.examples import Example, RecipeData
 
@@ -58,25 +58,30 @@ class RightPassage:
         return scores
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """An article, the short answer it opens with, and its other passages: each stretch of prose under a heading and
+    each item, step and row."""
+
+    article: Article
+    answer: str
+    passages: tuple[str, ...]
+
+
 def answers(language: Language | None = None) -> RecipeData:
     """Questions of all articles, or of those in one language."""
-    articles = [article for article in load_articles(DEMO_FOLDER) if language in (None, article.language)]
-    splits: dict[str, list[Article]] = {"train": [], "validation": [], "test": []}
-    for article in articles:
-        if article.questions and short_answer(article):
-            splits[_split_of(article.topic)].append(article)
-    name = "customer-answers" + (f"-{language}" if language else "")
+    splits: dict[str, list[_Source]] = {name: [] for name in SPLITS}
+    for article in load_articles(DEMO_FOLDER):
+        source = _read(article) if language in (None, article.language) and article.questions else None
+        if source is not None and source.answer:
+            splits[_split_of(article.topic)].append(source)
     return RecipeData(
-        name,
-        *(_examples(splits[split]) for split in ("train", "validation", "test")),
+        name="customer-answers" + (f"-{language}" if language else ""),
+        train=_examples(splits["train"]),
+        validation=_examples(splits["validation"]),
+        test=_examples(splits["test"]),
         metrics={"right_passage": RightPassage()},
     )
-
-
-def short_answer(article: Article) -> str:
-    """What stands before the first heading; "" where nothing does."""
-    leading = [sentence.text for sentence in citable_sentences(article.document) if sentence.leads]
-    return _joined(leading, article.language)
 
 
 def _split_of(topic: str) -> str:
@@ -86,37 +91,39 @@ def _split_of(topic: str) -> str:
     return "validation" if place < TEST_SHARE + VALIDATION_SHARE else "train"
 
 
-def _examples(articles: Sequence[Article]) -> tuple[Example, ...]:
+def _read(article: Article) -> _Source:
+    joint = "" if article.language == "zh" else " "
+    leading: list[str] = []
+    blocks: dict[tuple[int, int], list[str]] = {}
+    for place, sentence in enumerate(citable_sentences(article.document)):
+        if sentence.leads:
+            leading.append(sentence.text)
+        else:
+            key = (sentence.block, -1 if sentence.kind == "sentence" else place)
+            blocks.setdefault(key, []).append(sentence.text)
+    answer = joint.join(leading)
+    return _Source(article, answer, tuple(text for block in blocks.values() if (text := joint.join(block)) != answer))
+
+
+def _examples(sources: Sequence[_Source]) -> tuple[Example, ...]:
     """Of one split: passages of other articles come from it alone."""
     return tuple(
-        _example(article, number, [one for one in articles if one.language == article.language])
-        for article in articles
-        for number in range(len(article.questions))
+        _example(source, number, [one for one in sources if one.article.language == source.article.language])
+        for source in sources
+        for number in range(len(source.article.questions))
     )
 
 
-def _example(article: Article, number: int, neighbours: Sequence[Article]) -> Example:
+def _example(source: _Source, number: int, neighbours: Sequence[_Source]) -> Example:
+    article = source.article
     name = f"{article.id}/{number}"
     draw = random.Random(name)
-    answer, question = short_answer(article), article.questions[number]
-    own = [passage for passage in _passages(article) if passage != answer]
-    others = [short_answer(one) for one in neighbours if one.topic != article.topic]
-    passages = [answer, *draw.sample(own, min(_OWN_PASSAGES, len(own)))]
+    question = article.questions[number]
+    others = [one.answer for one in neighbours if one.article.topic != article.topic]
+    passages = [source.answer, *draw.sample(source.passages, min(_OWN_PASSAGES, len(source.passages)))]
     passages += draw.sample(others, min(_OTHER_PASSAGES, len(others)))
     draw.shuffle(passages)
     prompt = _PROMPT[article.language].format(passages="\n".join(f"- {one}" for one in passages), question=question)
-    return Example(name, (Turn("user", prompt),), (answer,), tuple(passages), group=article.topic, question=question)
-
-
-def _passages(article: Article) -> list[str]:
-    """Its short answer, then each stretch of prose under a heading and each item, step and row."""
-    blocks: dict[tuple[int, str], list[str]] = {}
-    for place, sentence in enumerate(citable_sentences(article.document)):
-        if not sentence.leads:
-            key = (sentence.block, "") if sentence.kind == "sentence" else (sentence.block, str(place))
-            blocks.setdefault(key, []).append(sentence.text)
-    return [short_answer(article), *(_joined(block, article.language) for block in blocks.values())]
-
-
-def _joined(sentences: Sequence[str], language: Language) -> str:
-    return ("" if language == "zh" else " ").join(sentences)
+    return Example(
+        name, (Turn("user", prompt),), (source.answer,), tuple(passages), group=article.topic, question=question
+    )

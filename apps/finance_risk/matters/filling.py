@@ -18,7 +18,7 @@ from apps.finance_risk.matters.rules import trimmed
 from apps.finance_risk.matters.values import fits
 from core.evidence import TextEvidence
 from core.inference import Generator, Sampling
-from core.inference.extract import Extraction, extract
+from core.inference.extract import Extraction, extract, extraction_task
 from core.inference.extract import Field as Located
 from core.progress import ProgressCallback
 from core.text import Language, Span, detect_language
@@ -64,6 +64,12 @@ def role_schema(roles: Sequence[Role], language: Language) -> type[BaseModel]:
         role.name: (str, Field(max_length=_LONGEST_VALUE, description=role.names[language])) for role in roles
     }
     return create_model("Roles", **fields)
+
+
+def roles_prompt(roles: Sequence[Role], sentence: str) -> str:
+    """What the model is asked for the roles of a sentence."""
+    language = detect_language(sentence)
+    return extraction_task(sentence, role_schema(roles, language), _INSTRUCTION[language])
 
 
 def filled_matter(matter: Matter, answer: Extraction[BaseModel]) -> Matter:

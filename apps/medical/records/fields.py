@@ -22,7 +22,7 @@ from apps.medical.records.sections import Section, note_sentences
 from core.extraction import Assertion, AssertionRules, tokenise
 from core.extraction.assertion import Status
 from core.inference import Generator, Sampling
-from core.inference.extract import Extraction, extract
+from core.inference.extract import Extraction, extract, extraction_task
 from core.progress import ProgressCallback
 from core.text import Language, Span
 
@@ -192,6 +192,11 @@ def field_schema(kind: FieldKind, language: Language) -> type[BaseModel]:
     described = Field(max_length=_MOST_ENTRIES, description=f"{kind.names[language]}; {said}")
     entries: dict[str, Any] = {kind.name: (list[entry], described)}  # type: ignore[valid-type]
     return create_model("Fields", **entries)
+
+
+def field_prompt(kind: FieldKind, language: Language, sentence: str) -> str:
+    """What the model is asked about a sentence of a note in `language`."""
+    return extraction_task(sentence, field_schema(kind, language), _INSTRUCTION[language])
 
 
 def located_entries(kind: FieldKind, answer: Extraction[BaseModel], sentence: str) -> tuple[list[dict[str, Span]], int]:

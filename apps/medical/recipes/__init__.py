@@ -1,0 +1,1 @@
+"""Training recipes of the product and the data they learn from."""
