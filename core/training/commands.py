@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 
 from core.products import Command
+from core.training.classify_command import CLASSIFY, LABEL
 from core.training.data.command import PREPARE
 from core.training.launch.command import LAUNCH
 from core.training.pipeline.command import LIST, RUN
 
-ACTIONS = (PREPARE, RUN, LAUNCH, LIST)
+ACTIONS = (PREPARE, RUN, LAUNCH, LIST, CLASSIFY, LABEL)
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

@@ -10,22 +10,26 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from core.errors import InputError, ModelFileMismatch, ModelNotAvailable
+from core.errors import InputError, ModelFileMismatch
 from core.files import MEBIBYTE, read_bytes
 from core.inference.rollout import evaluation_mode
-from core.models.adapters import Measurement
+from core.models.family import usable_positions
 from core.models.hardware import Placement
 from core.models.loading import LoadedModel, load_causal, load_encoder
 from core.models.staging import new_model_folder
 from core.training.data.batches import pad_batch
 from core.training.data.packing import UNTRAINED
 from core.training.supervised.classification import ClassObjective, Reading, separator_of, with_class_head
+from core.training.supervised.classifier_card import (
+    CARD,
+    ClassifierCard,
+    Task,
+    check_free,
+    read_classifier_card,
+)
 from core.training.supervised.label_scores import softmax
 from core.training.supervised.tagging import FoundSpan, Window, joined, likeliest_tags, spans_of_tags, windows
 from core.training.supervised.trainable import Trainable, TrainableConfig, make_trainable
@@ -35,40 +39,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-CARD, WEIGHTS = "classifier.json", "classifier.safetensors"
-Task = Literal["text", "pair", "token"]
+WEIGHTS = "classifier.safetensors"
 _MOST_BYTES = 8192 * MEBIBYTE
 _ROWS = 32
-
-
-class ClassifierCard(BaseModel):
-    """What a classifier is and what made it.
-
-    Attributes:
-        labels: names of the classes by number; for tokens, tags.
-        family: how the base is loaded.
-        temperature: divides the scores before they become probabilities; fitted on validation.
-        sha256: of the weights' file; `save` fills it in.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    task: Task
-    labels: tuple[str, ...] = Field(min_length=2)
-    base: str
-    base_fingerprint: str
-    family: Literal["encoder", "causal"]
-    reading: Reading
-    max_tokens: int = Field(ge=2)
-    trainable: TrainableConfig
-    seed: int
-    data_sha256: str = ""
-    config: dict[str, Any] = Field(default_factory=dict)
-    temperature: float = Field(1.0, gt=0)
-    report: tuple[Measurement, ...] = ()
-    created: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
-    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +131,7 @@ class Classifier:
         from safetensors.torch import save
 
         folder = Path(folder)
-        if folder.exists() and not (folder / CARD).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"'{folder}' holds something else than a classifier.", hint="Choose a new folder.")
+        check_free(folder)
         weights = {name: value.detach().cpu().contiguous().clone() for name, value in self.parameters.items()}
         odd = next((name for name, value in weights.items() if not value.isfinite().all()), None)
         if odd is not None:
@@ -225,7 +197,7 @@ def new_classifier(
     *,
     family: Literal["encoder", "causal"] = "encoder",
     reading: Reading | None = None,
-    max_tokens: int = 256,
+    max_tokens: int = 128,
     trainable: TrainableConfig | None = None,
     seed: int = 0,
     dropout: float = 0.1,
@@ -237,13 +209,14 @@ def new_classifier(
             last of a decoder's.
 
     Raises:
-        InputError: fewer than two classes, or as `make_trainable` does.
+        InputError: fewer than two classes, more tokens than the base has places for, or as `make_trainable` does.
     """
     if len(labels) < 2:
         raise InputError(
             f"There is one class ('{labels[0]}'): nothing to tell apart." if labels else "There is no class.",
             hint="Add examples of another class.",
         )
+    _check_length(base, max_tokens)
     trainable = trainable or TrainableConfig()
     reading = reading or ("tokens" if task == "token" else "mean" if family == "encoder" else "last")
     card = ClassifierCard(
@@ -289,18 +262,12 @@ def load_classifier(folder: str | Path, *, placement: Placement | None = None) -
     return made
 
 
-def read_classifier_card(folder: Path) -> ClassifierCard:
-    """The card in `folder`. Raises `ModelNotAvailable`."""
-    try:
-        return ClassifierCard.model_validate_json((folder / CARD).read_bytes())
-    except OSError as error:
-        raise ModelNotAvailable(
-            f"'{folder}' holds no classifier: {CARD} cannot be read ({error.strerror}).", hint="Train one first."
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ModelNotAvailable(f"The card in '{folder}' cannot be used: {place}: {first['msg']}.") from error
+def _check_length(base: LoadedModel, max_tokens: int) -> None:
+    config = base.model.config.get_text_config(decoder=True)
+    positions = getattr(config, "max_position_embeddings", None) or max_tokens
+    most = usable_positions(config.model_type, int(positions), config.pad_token_id or 0)
+    if max_tokens > most:
+        raise InputError(f"'{base.name}' reads {most} tokens at most, not {max_tokens}.", hint="Lower max_tokens.")
 
 
 def _built(card: ClassifierCard, base: LoadedModel, dropout: float) -> Classifier:

@@ -13,13 +13,15 @@ from core.errors import InputError
 from core.models.adapters import Measurement
 from core.models.loading import LoadedModel
 from core.progress import ProgressCallback
-from core.training.data.batches import BucketedBatches, Order
+from core.training.data.batches import BucketedBatches
 from core.training.data.records import Labelled, Record, SpanLabelled, TextPair
 from core.training.data.text_tokens import LabelledTokens, classified_sequences, label_names, tag_names
 from core.training.loop import LoopConfig, run
 from core.training.optimiser import OptimiserConfig
 from core.training.supervised.classification import balanced_weights
-from core.training.supervised.classifier import Classifier, Task, new_classifier
+from core.training.supervised.classifier import Classifier, new_classifier
+from core.training.supervised.classifier_card import Task
+from core.training.supervised.easy_first import difficulties, easy_first, lengths
 from core.training.supervised.label_scores import (
     calibration_error,
     class_scores,
@@ -36,7 +38,7 @@ _TASKS: Mapping[type[Record], Task] = {Labelled: "text", TextPair: "pair", SpanL
 
 
 class ClassifyConfig(BaseModel):
-    """How to learn. `balanced` weighs classes against their frequency."""
+    """How to learn. `balanced` weighs classes against their frequency; `easy_first` orders the first epoch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,6 +50,7 @@ class ClassifyConfig(BaseModel):
     batch: int = Field(16, ge=1)
     max_tokens: int = Field(128, ge=4)
     balanced: bool = False
+    easy_first: Literal["", "length", "difficulty"] = ""
     dropout: float = Field(0.1, ge=0, lt=1)
     seed: int = 0
 
@@ -68,7 +71,6 @@ def learn_classifier(
     *,
     family: Literal["encoder", "causal"] = "encoder",
     data_sha256: str = "",
-    order: Order | None = None,
     progress: ProgressCallback | None = None,
 ) -> Learned:
     """Learn from `splits["train"]`; keep the best by `splits["validation"]` (macro-F1, F1 of spans), calibrate on it.
@@ -76,7 +78,6 @@ def learn_classifier(
     Args:
         splits: "train", "validation", and what else is to be measured once in the end, such as "test".
         folder: of the run's checkpoints; the classifier itself is saved by its `save`.
-        order: of the training examples, see `core.training.data.curriculum`.
 
     Raises:
         InputError: records of several kinds, one class only, or a label that training has not seen.
@@ -96,9 +97,10 @@ def learn_classifier(
     )
     tokens = _tokens(classifier, train)
     weights = balanced_weights([int(label) for label in tokens.labels], len(names)) if config.balanced else ()
-    batches = BucketedBatches(
-        tokens.ids, tokens.labels, config.batch, config.seed, base.tokenizer.pad_token_id or 0, order=order
-    )
+    batches = BucketedBatches(tokens.ids, tokens.labels, config.batch, config.seed, base.tokenizer.pad_token_id or 0)
+    if config.easy_first:
+        by_length = config.easy_first == "length"
+        batches = easy_first(batches, lengths(batches) if by_length else difficulties(batches, train))
     learner = SupervisedLearner(
         classifier.module,
         classifier.parameters,

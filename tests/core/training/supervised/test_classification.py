@@ -68,7 +68,7 @@ def _batch(classifier: Any, texts: list[Any], labels: list[int]) -> dict[str, to
 
 @pytest.mark.parametrize("reading", ["mean", "cls", "last"])
 def test_the_loss_is_that_of_each_text_alone(reading: Any, tiny_encoder: Callable[[], LoadedModel]) -> None:
-    classifier = new_classifier(tiny_encoder(), ["a", "b", "c"], "text", reading=reading, trainable=FULL)
+    classifier = new_classifier(tiny_encoder(), ["a", "b", "c"], "text", reading=reading, max_tokens=64, trainable=FULL)
     texts, labels = ["my card", "the fee is so high", "open"], [0, 2, 1]
     weights = (0.5, 1.0, 2.0)
     tally = classifier.objective(weights).tally(classifier.module, _batch(classifier, texts, labels))
@@ -192,7 +192,7 @@ def test_wrong_data_is_refused(tmp_path: Path, tiny_encoder: Callable[[], Loaded
         learn_classifier(tiny_encoder(), {"train": one, "validation": one}, config(), tmp_path)
     with pytest.raises(InputError, match="labelled, spans"):
         learn_classifier(tiny_encoder(), {"train": [*one, *symptoms(1, 0)], "validation": one}, config(), tmp_path)
-    classifier = new_classifier(tiny_encoder(), ["a", "b"], "text")
+    classifier = new_classifier(tiny_encoder(), ["a", "b"], "text", max_tokens=64)
     with pytest.raises(InputError, match="not among those learnt"):
         measured(classifier, one)
     with pytest.raises(InputError, match="nothing to measure"):
@@ -204,7 +204,7 @@ def test_a_damaged_or_foreign_folder_is_refused(tmp_path: Path, tiny_encoder: Ca
         load_classifier(tmp_path / "none")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
-    classifier = new_classifier(tiny_encoder(), ["a", "b"], "text")
+    classifier = new_classifier(tiny_encoder(), ["a", "b"], "text", max_tokens=64)
     with pytest.raises(InputError, match="something else"):
         classifier.save(tmp_path / "mine")
     classifier.save(tmp_path / "kept")

@@ -119,7 +119,7 @@ def test_every_kind_of_model_learns_by_adapter_and_in_full(
 def test_what_was_learned_is_what_the_engine_writes(word_tokenizer: Any) -> None:
     """An encoder-decoder that has learned answers by heart says them through the inference engine."""
     tokenizer = copy.deepcopy(word_tokenizer)
-    with pytest.raises(InputError, match="no mark that ends"):
+    with pytest.raises(InputError, match="no mark that ends a text"):
         seq2seq_tokens([Chat(turns=(Turn("user", "a"), Turn("assistant", "b")))], _seq2seq("t5", tokenizer))
     tokenizer.eos_token = "[SEP]"
     loaded = _seq2seq("t5", tokenizer, len(tokenizer))

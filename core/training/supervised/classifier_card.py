@@ -1,0 +1,67 @@
+"""The card of a classifier: what it is, what made it, how good it was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import InputError, ModelNotAvailable
+from core.models.adapters import Measurement
+from core.training.supervised.classification import Reading
+from core.training.supervised.trainable import TrainableConfig
+
+CARD = "classifier.json"
+Task = Literal["text", "pair", "token"]
+
+
+class ClassifierCard(BaseModel):
+    """What a classifier is and what made it.
+
+    Attributes:
+        labels: names of the classes by number; for tokens, tags.
+        family: how the base is loaded.
+        temperature: divides the scores before they become probabilities; fitted on validation.
+        sha256: of the weights' file; `save` fills it in.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    task: Task
+    labels: tuple[str, ...] = Field(min_length=2)
+    base: str
+    base_fingerprint: str
+    family: Literal["encoder", "causal"]
+    reading: Reading
+    max_tokens: int = Field(ge=2)
+    trainable: TrainableConfig
+    seed: int
+    data_sha256: str = ""
+    config: dict[str, Any] = Field(default_factory=dict)
+    temperature: float = Field(1.0, gt=0)
+    report: tuple[Measurement, ...] = ()
+    created: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    sha256: str = ""
+
+
+def check_free(folder: Path) -> None:
+    """Raises `InputError` where `folder` holds something else than a classifier."""
+    if folder.exists() and not (folder / CARD).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"'{folder}' holds something else than a classifier.", hint="Choose a new folder.")
+
+
+def read_classifier_card(folder: Path) -> ClassifierCard:
+    """The card in `folder`. Raises `ModelNotAvailable`."""
+    try:
+        return ClassifierCard.model_validate_json((folder / CARD).read_bytes())
+    except OSError as error:
+        raise ModelNotAvailable(
+            f"'{folder}' holds no classifier: {CARD} cannot be read ({error.strerror}).", hint="Train one first."
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ModelNotAvailable(f"The card in '{folder}' cannot be used: {place}: {first['msg']}.") from error
