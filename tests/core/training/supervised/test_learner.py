@@ -49,7 +49,7 @@ def test_the_loss_is_transformers_own(tiny: Callable[..., LoadedModel]) -> None:
     expected = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=batch["labels"]).loss
     tally = CausalObjective().tally(model, batch)
     assert tally.targets == 18 == CausalObjective().targets(batch)
-    assert float(tally.loss.detach()) / 18 == pytest.approx(float(expected), rel=1e-5)
+    assert tally.loss.item() / 18 == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_it_learns_and_the_held_out_loss_says_so(tiny: Callable[..., LoadedModel]) -> None:
