@@ -38,7 +38,8 @@ def choose_placement() -> Placement:
     """The placement for inference: what the settings say, else what the machine has.
 
     bfloat16 on a CPU only where it computes in it (AVX512-BF16 or AMX): elsewhere it is emulated and slower than
-    float32. float32 on Apple's GPUs: small models overflow in float16 there. Training chooses for itself.
+    float32. float32 on Apple's GPUs: small models overflow in float16 there. For training:
+    `choose_training_placement`.
 
     Raises:
         ConfigError: the settings name a device this machine lacks.
@@ -49,6 +50,21 @@ def choose_placement() -> Placement:
         return Placement(device, wanted, f"{device_reason}; {wanted} by setting")
     dtype, dtype_reason = _choose_dtype(device)
     return Placement(device, dtype, f"{device_reason}; {dtype_reason}")
+
+
+def choose_training_placement() -> Placement:
+    """The placement for training: bfloat16 where the machine computes in it, with masters in float32 (Micikevicius et
+    al. 2018, section 3.1), else float32; never float16, in which gradients vanish unless losses are scaled.
+
+    Raises:
+        ConfigError: as `choose_placement`.
+    """
+    placement = choose_placement()
+    if placement.dtype == "float16":
+        reason = f"{placement.reason}, in which gradients vanish: float32 to train"
+        return Placement(placement.device, "float32", reason)
+    masters = ", with masters in float32" if placement.dtype == "bfloat16" else ""
+    return Placement(placement.device, placement.dtype, placement.reason + masters)
 
 
 def memory_bytes() -> int:

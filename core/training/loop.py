@@ -105,6 +105,7 @@ def run(
     evaluate: Callable[[], float] | None = None,
     progress: ProgressCallback | None = None,
     team: Team | None = None,
+    notes: Mapping[str, float] | None = None,
 ) -> LoopReport:
     """Let `learner` learn, in `folder`, going on from the newest intact checkpoint there.
 
@@ -113,6 +114,7 @@ def run(
     Args:
         evaluate: a figure on held-out data, more is better; called each `evaluate_every` steps and at the end. Above 0
             steps this also happens before the first, so that training which only harms is seen.
+        notes: figures to write down before the first step.
         team: the learner's. All processes read checkpoints, the first writes, and its evaluation counts.
 
     Raises:
@@ -124,6 +126,8 @@ def run(
     with Journal(folder, trackers=config.trackers, resumed_at=done) if first else NoJournal() as journal:
         place = _Place(folder, journal, team)
         resumed_at = done
+        if done == 0 and notes:
+            journal.log(0, notes)
         if done == 0 and config.evaluate_every and evaluate:
             _evaluate(learner, evaluate, 0, best, place)
         while not _over(done, best, config):

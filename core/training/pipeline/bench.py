@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.errors import InputError
 from core.metrics.metric import Metric
+from core.models.hardware import choose_training_placement
 from core.models.loading import LoadedModel, load_causal
 from core.training.data.chat_tokens import ChatEncoder
 from core.training.experience import PromptItem
@@ -60,7 +61,7 @@ class Bench:
     def load(self, start: Path | None) -> LoadedModel:
         """The model that a stage begins with: the base, or where all weights learn, what the last stage made of it."""
         whole = self.recipe.adapter is False and start is not None
-        return load_causal(str(start) if whole else self.recipe.model)
+        return load_causal(str(start) if whole else self.recipe.model, placement=choose_training_placement())
 
     def policy(self, start: Path | None, seed: int, *, critic: Critic = "none", reference: bool = True) -> Policy:
         """The policy as `start` (an adapter's folder or a model's) left it; None for a new one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import InputError, InternalError
 from core.models.adapter_set import AdapterSet
 from core.models.adapters import AdapterCard
-from core.models.loading import LoadedModel, load_causal
+from core.models.loading import LoadedModel
 from core.models.staging import new_model_folder
 from core.training.data.batches import Batches
 from core.training.data.records import Chat, Turn
@@ -33,6 +33,7 @@ from core.training.pipeline.recipe import (
     SupervisedStage,
 )
 from core.training.pipeline.rewards import build_reward
+from core.training.pipeline.teacher import objective_of, written_by_teacher
 from core.training.policy import ADAPTER, Policy
 from core.training.policy_learner import PolicyLearner
 from core.training.preference import PreferenceLearner, PreferencePair
@@ -40,7 +41,7 @@ from core.training.reward import Reward
 from core.training.reward.model import RewardModel, RewardModelLearner, new_reward_model
 from core.training.reward.saved import load_reward_model, save_reward_model
 from core.training.scorer import choose_scorer
-from core.training.supervised import CausalObjective, SupervisedLearner
+from core.training.supervised import SupervisedLearner
 from core.training.team import by_first
 
 HeldOut = Callable[[], float]
@@ -129,8 +130,9 @@ def _supervised(stage: SupervisedStage, bench: Bench, place: Place) -> Work:
     loaded = policy.loaded
 
     def batches(split: str) -> Batches:
+        chats = chats_of(bench.data.split(split))
         return supervised_batches(
-            chats_of(bench.data.split(split)),
+            written_by_teacher(stage, chats, place.folder, bench.team) if split == "train" else chats,
             loaded.tokenizer,
             loaded.model.config.model_type,
             max_tokens=stage.row_tokens,
@@ -144,7 +146,7 @@ def _supervised(stage: SupervisedStage, bench: Bench, place: Place) -> Work:
     learner = SupervisedLearner(
         loaded.model,
         policy.parameters,
-        CausalObjective(),
+        objective_of(stage, loaded),
         train,
         optimiser=stage.optimiser,
         steps=steps,
@@ -294,7 +296,7 @@ def _new_reward(
 
 def _own_trunk(bench: Bench) -> AdapterSet:
     """The base model again: where all weights learn, the policy's own trunk does not stay what it was."""
-    loaded = load_causal(bench.recipe.model)
+    loaded = bench.load(None)
     loaded.model.requires_grad_(False)
     return AdapterSet(loaded)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.metrics.metric import Metric
-from core.models.hardware import BYTES_PER_NUMBER, Placement, choose_placement, memory_bytes
+from core.models.hardware import BYTES_PER_NUMBER, Placement, choose_training_placement, memory_bytes
 from core.models.locate import locate
 from core.training.data.chat_tokens import ChatEncoder
 from core.training.data.records import SPLITS
@@ -102,7 +102,7 @@ def make_plan(bench: Bench) -> Plan:
     encoder = ChatEncoder(tokenizer, config.model_type)
     lengths = {split: _lengths(bench.data.split(split), encoder) for split in SPLITS}
     stages = tuple(_stage_plan(stage, bench, lengths) for stage in bench.recipe.stage)
-    placement = choose_placement()
+    placement = choose_training_placement()
     weights, learning = _weights(config, bench)
     memory = _memory(config, placement, bench, weights, learning, max(stage.piece_tokens for stage in stages))
     return Plan(lengths, stages, weights, learning, memory, placement, located.fingerprint)

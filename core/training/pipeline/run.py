@@ -134,7 +134,8 @@ def _run_stages(
         if result is None:
             place = Place(number, folder, start, reward, list(validation.values())[-1])
             key = stage_key(bench, number, plan.fingerprint)
-            result = run_stage(bench, place, key, shown.stage(number) if shown else None)
+            piece = plan.stages[number - 1].piece_tokens
+            result = run_stage(bench, place, key, piece, shown.stage(number) if shown else None)
             gc.collect()  # the stage's model is large, and its layers refer to one another
         results.append(result)
         if result.policy_key:

@@ -11,6 +11,7 @@ import json
 import shutil
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from core.progress import ProgressCallback
 from core.training.checkpoint import checkpoints
 from core.training.journal import read_journal
 from core.training.loop import BEST, LoopConfig, LoopReport, run
+from core.training.memory import fit_to_memory, free_memory_bytes
 from core.training.pipeline.bench import Bench, prompt_items
 from core.training.pipeline.evaluation import Evaluation
 from core.training.pipeline.learners import Place, Work, key_of, make_work, put_together
@@ -92,8 +94,13 @@ def read_result(folder: Path) -> StageResult | None:
         raise DataMismatch(f"'{path}' is damaged or of another version.", hint="Run with --restart.") from error
 
 
-def run_stage(bench: Bench, place: Place, key: str, progress: ProgressCallback | None = None) -> StageResult:
+def run_stage(
+    bench: Bench, place: Place, key: str, piece_tokens: float, progress: ProgressCallback | None = None
+) -> StageResult:
     """Do the stage, from wherever it stands; of several processes the first saves and measures.
+
+    Args:
+        piece_tokens: that go through the model together; see `core.training.memory`.
 
     Raises:
         InputError: the data has not what the stage takes.
@@ -103,8 +110,10 @@ def run_stage(bench: Bench, place: Place, key: str, progress: ProgressCallback |
     started = time.monotonic()
     work = make_work(stage, bench, place)
     config = LoopConfig(steps=work.steps, **stage.loop.model_dump())
-    loop = run(work.learner, config, place.folder, evaluate=work.held_out, progress=progress, team=bench.team)
-
+    notes = _fitted(stage, work, bench, piece_tokens)
+    loop = run(
+        work.learner, config, place.folder, evaluate=work.held_out, progress=progress, team=bench.team, notes=notes
+    )
     work = put_together(work, bench, place)
 
     def finish() -> StageResult:
@@ -114,6 +123,19 @@ def run_stage(bench: Bench, place: Place, key: str, progress: ProgressCallback |
         return result
 
     return by_first(bench.team, finish)
+
+
+def _fitted(stage: Stage, work: Work, bench: Bench, piece_tokens: float) -> Mapping[str, float]:
+    """Checkpointing switched on where a step needs it, and what was measured; nothing where there is no gradient, or
+    the weights are in parts over processes."""
+    if work.policy is None or isinstance(stage, EvolutionStage) or bench.team.sharding:
+        return {}
+    device = work.loaded.placement.device
+    free = free_memory_bytes(device)
+    if free is not None and device == "cpu":
+        free //= bench.team.size  # processes on other machines are taken to be on this one, too
+    with work.policy.in_force():
+        return fit_to_memory(work.loaded.model, round(piece_tokens), device=device, free_bytes=free).figures()
 
 
 def _drop_checkpoints(folder: Path) -> None:

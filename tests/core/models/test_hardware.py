@@ -7,6 +7,7 @@ import torch
 
 from core.errors import ConfigError
 from core.models import choose_placement, hardware
+from core.models.hardware import choose_training_placement
 
 
 @pytest.fixture
@@ -46,6 +47,24 @@ def test_the_machine_decides_and_settings_overrule(machine, given: dict, device:
     assert (placement.device, placement.dtype) == (device, dtype)
     assert reason in placement.reason
     assert str(placement.torch_dtype) == f"torch.{dtype}"
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "reason"),
+    [
+        ({}, "float32", "does not compute in bfloat16"),
+        ({"flags": "avx512_bf16"}, "bfloat16", "avx512_bf16, with masters in float32"),
+        ({"cuda": True, "cuda_bf16": True}, "bfloat16", "Test GPU; the GPU computes in bfloat16, with masters"),
+        ({"cuda": True}, "float32", "no bfloat16, in which"),
+        ({"dtype": "float16"}, "float32", "float16 by setting, in which gradients vanish: float32 to train"),
+        ({"flags": "amx_bf16", "dtype": "float32"}, "float32", "float32 by setting"),
+    ],
+)
+def test_training_never_takes_float16_and_says_why(machine, given: dict, dtype: str, reason: str):
+    machine(**given)
+    placement = choose_training_placement()
+    assert placement.dtype == dtype
+    assert reason in placement.reason
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])
