@@ -23,6 +23,7 @@ from core.training.optimiser import OptimiserConfig
 from core.training.policy_learner import PracticeConfig
 from core.training.preference import PreferenceConfig
 from core.training.reward.model import RewardModelConfig
+from core.training.supervised.distillation import DistillationConfig
 
 REWARD_MODEL = "reward_model"
 """The name of the last reward stage's result in a later stage's `metric`."""
@@ -115,7 +116,11 @@ class _Stage(Strict):
 
 
 class SupervisedStage(_Stage):
-    """Learn the first reference of each prompt. `row_tokens` is the width of a packed row, `rows` are in a batch."""
+    """Learn the first reference of each prompt. `row_tokens` is the width of a packed row, `rows` are in a batch.
+
+    With a `teacher`, a larger model of the same vocabulary, its distribution of each token is learned too; if
+    `teacher_writes`, its own answers in place of the references, and any model will do.
+    """
 
     kind: Literal["sft"]
     epochs: float = Field(1.0, gt=0)
@@ -124,7 +129,16 @@ class SupervisedStage(_Stage):
     row_tokens: int = Field(512, ge=2)
     piece_rows: int = Field(2, ge=1)
     learn: LearntAnswers = "last"
+    teacher: str = ""
+    teacher_writes: bool = False
+    distillation: DistillationConfig = Field(default_factory=DistillationConfig)
     optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig)
+
+    @model_validator(mode="after")
+    def _teacher(self) -> Self:
+        if self.teacher_writes and not self.teacher:
+            raise ValueError("teacher_writes needs a teacher")
+        return self
 
 
 class RewardStage(_Stage):
