@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import InputError, InternalError
 from core.models.adapter_set import AdapterSet
 from core.models.adapters import AdapterCard
-from core.models.loading import LoadedModel, load_causal
+from core.models.loading import LoadedModel
 from core.models.staging import new_model_folder
 from core.training.data.batches import Batches
 from core.training.data.records import Chat, Turn
@@ -296,7 +296,7 @@ def _new_reward(
 
 def _own_trunk(bench: Bench) -> AdapterSet:
     """The base model again: where all weights learn, the policy's own trunk does not stay what it was."""
-    loaded = load_causal(bench.recipe.model)
+    loaded = bench.load(None)
     loaded.model.requires_grad_(False)
     return AdapterSet(loaded)
 
