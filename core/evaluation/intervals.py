@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import InputError
+
 Z_95 = 1.959963984540054
 _RESAMPLES = 1000
 
@@ -44,6 +46,32 @@ def bootstrap(rows: Sequence[object], statistic: Callable[[list[object]], float]
     draws = [statistic([items[i] for i in rng.integers(0, len(items), len(items))]) for _ in range(_RESAMPLES)]
     low, high = np.percentile(draws, [2.5, 97.5])
     return Measure(statistic(items), float(low), float(high))
+
+
+def grouped_mean(groups: Sequence[Sequence[float]], *, seed: int = 0) -> Measure:
+    """The mean of all values, with a bootstrap interval for which groups are drawn whole: what goes together, such as
+    the questions about one article, is not counted as if each told something of its own.
+
+    The percentiles are taken further out the fewer groups there are (Hesterberg 2015, American Statistician 69:371,
+    section 5, the expanded percentile interval). Of normal differences that are nothing but chance, where 2.5 % ought
+    to have a lower end above 0, it gave 4.1 % with 6 groups and 2.5 % with 20, the plain percentiles 8.3 and 3.8 %
+    (4,000 and 3,000 draws). Below 6 groups, and where few large values decide, it is still too narrow.
+
+    Raises:
+        InputError: fewer than two groups, of which nothing can be said.
+    """
+    if len(groups) < 2:
+        raise InputError(f"An interval needs two groups at least; there are {len(groups)}.", hint="Measure on more.")
+    from scipy.stats import norm, t  # its import takes a second
+
+    rng = np.random.default_rng(seed)
+    count = len(groups)
+    sums, sizes = np.array([sum(group) for group in groups]), np.array([len(group) for group in groups])
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)  # (R, groups)
+    draws = (weights @ sums) / (weights @ sizes)
+    tail = 100 * norm.cdf(-math.sqrt(count / (count - 1)) * t.ppf(0.975, count - 1))
+    low, high = np.percentile(draws, [tail, 100 - tail])
+    return Measure(float(sums.sum() / sizes.sum()), float(low), float(high))
 
 
 def f1_measure(counts: Sequence[tuple[int, int, int]], *, seed: int = 0) -> Measure:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.evaluation.intervals import Measure, bootstrap
+from core.evaluation.intervals import Measure, grouped_mean
 from core.files import write_atomic
 from core.inference.generator import Sampling
 from core.inference.rollout import TokenSampler
@@ -65,15 +65,10 @@ class Evaluation:
 
 
 def _interval(rows: Sequence[tuple[str, float]]) -> Measure:
-    """Mean over all rows; groups are resampled whole, since examples of one group go together."""
     groups: dict[str, list[float]] = {}
     for group, value in rows:
         groups.setdefault(group, []).append(value)
-
-    def mean(drawn: list[object]) -> float:
-        return statistics.fmean(value for members in drawn for value in members)  # type: ignore[attr-defined]
-
-    return bootstrap(list(groups.values()), mean)
+    return grouped_mean(list(groups.values()))
 
 
 class Evaluator:

@@ -101,12 +101,19 @@ def sha256_of_examples(data: RecipeData, splits: Sequence[str] = SPLITS) -> str:
 
 
 def check_data(data: RecipeData) -> None:
-    """Raises `InputError` for an empty split, an example twice, or a group or prompt in two splits."""
+    """Raises `InputError` for an empty split, one group held out alone, an example twice, or a group or prompt in two
+    splits."""
     for name in SPLITS:
         if not data.split(name):
             raise InputError(
                 f"The data '{data.name}' has no {name} examples.",
                 hint="Training, choosing and the last evaluation each need their own.",
+            )
+    for name in ("validation", "test"):
+        if len({example.group or example.id for example in data.split(name)}) < 2:
+            raise InputError(
+                f"The {name} examples of '{data.name}' are of one group: nothing could be told from chance.",
+                hint="Hold out more groups.",
             )
     place: dict[tuple[str, object], str] = {}
     ids: set[str] = set()

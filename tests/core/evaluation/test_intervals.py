@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import InputError
 from core.evaluation import bootstrap, f1_measure, proportion, spread
+from core.evaluation.intervals import grouped_mean
 
 
 def test_wilson_against_the_textbook_value():
@@ -42,3 +44,23 @@ def test_a_spread_sample_is_ordered_distinct_and_as_large_as_asked(count: int, l
     assert len(sample) == min(count, limit)
     assert sample == sorted(set(sample))
     assert all(0 <= index < count for index in sample)
+
+
+def test_groups_are_drawn_whole() -> None:
+    alike = [[value] * 10 for value in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    apart = [[value] for group in alike for value in group]
+    together, alone = grouped_mean(alike), grouped_mean(apart)
+    assert together.value == pytest.approx(alone.value) == pytest.approx(0.5)
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+def test_few_groups_get_a_wider_interval_than_plain_percentiles() -> None:
+    values = [0.1, 0.2, 0.4, 0.5, 0.7]
+    plain = bootstrap(values, lambda rows: sum(rows) / len(rows))  # type: ignore[arg-type]
+    expanded = grouped_mean([[value] for value in values])
+    assert expanded.low < plain.low and expanded.high > plain.high
+
+
+def test_one_group_tells_nothing() -> None:
+    with pytest.raises(InputError, match="two groups"):
+        grouped_mean([[1.0, 2.0]])

@@ -112,7 +112,9 @@ def test_recipes_are_found_by_product_and_by_path(write_recipe: WriteRecipe, run
 def test_a_metric_the_data_cannot_feed_is_named_with_the_example(
     write_recipe: WriteRecipe, tmp_path: Path, run_cli
 ) -> None:
-    rows = [{"prompt": f"p{n}", "split": split} for n, split in enumerate(("train", "validation", "test"))]
+    rows = [
+        {"prompt": f"p{n}", "split": split} for n, split in enumerate(("train", *["validation"] * 2, *["test"] * 2))
+    ]
     path = tmp_path / "bare.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     code, _, err = run_cli("train", "run", write_recipe(GRPO, data=path), "--dry-run")
@@ -131,14 +133,16 @@ def example(name: str, group: str = "") -> Example:
 
 
 def test_splits_must_be_there_and_apart() -> None:
-    one, two, three = example("1", "a"), example("2", "b"), example("3", "c")
-    check_data(RecipeData("x", (one,), (two,), (three,)))
+    train, held, test = (example("1", "a"),), (example("2", "b"), example("3", "c")), (example("4"), example("5"))
+    check_data(RecipeData("x", train, held, test))
     with pytest.raises(InputError, match="no test examples"):
-        check_data(RecipeData("x", (one,), (two,), ()))
-    with pytest.raises(InputError, match="group of '4' is in train and in test"):
-        check_data(RecipeData("x", (one,), (two,), (example("4", "a"),)))
+        check_data(RecipeData("x", train, held, ()))
+    with pytest.raises(InputError, match="test examples of 'x' are of one group"):
+        check_data(RecipeData("x", train, held, (example("4", "d"), example("5", "d"))))
+    with pytest.raises(InputError, match="group of '6' is in train and in test"):
+        check_data(RecipeData("x", train, held, (*test, example("6", "a"))))
     with pytest.raises(InputError, match="Two examples are called '1'"):
-        check_data(RecipeData("x", (one,), (two,), (example("1", "z"),)))
+        check_data(RecipeData("x", train, held, (*test, example("1", "z"))))
 
 
 def test_a_file_is_split_by_group_the_same_way_each_time(tmp_path: Path) -> None:

@@ -169,8 +169,12 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("head", ["adapter = { rank = 2 }", "adapter = false"])
-@pytest.mark.parametrize("kind", KINDS)
+LORA, WHOLE = "adapter = { rank = 2 }", "adapter = false"
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"), [*((kind, LORA) for kind in KINDS), *((kind, WHOLE) for kind in ("ppo", "dpo", "ift"))]
+)
 def test_every_kind_of_stage_runs(kind: str, head: str, write_recipe: WriteRecipe, tmp_path: Path) -> None:
     outcome = run(write_recipe(*KINDS[kind], head=head, tail='[promote]\nmetric = "chrf"'), tmp_path / "out")
     assert [stage["kind"] for stage in outcome.report["stages"]][-1] == kind
