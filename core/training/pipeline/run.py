@@ -114,7 +114,7 @@ def run_recipe(bench: Bench, plan: Plan | None = None, *, restart: bool = False,
     with _alone_in(bench.folder) if team.rank == 0 else contextlib.nullcontext():
         by_first(team, lambda: _begin(bench, plan, restart=restart))
         base = policy_key(plan.fingerprint, plan.placement.dtype, {})
-        validation = by_first(team, lambda: {START: _evaluation(bench, "validation", base, None)})
+        validation = by_first(team, lambda: {START: evaluate_policy(bench, "validation", base, None)})
         results, start = _run_stages(bench, plan, validation, quiet=quiet)
         return by_first(team, lambda: _conclude(bench, results, validation, start, base))
 
@@ -141,7 +141,7 @@ def _run_stages(
         if result.policy_key:
             start = folder / result.artefact
             if bench.team.rank == 0:
-                validation[folder.name] = _evaluation(bench, "validation", result.policy_key, start)
+                validation[folder.name] = evaluate_policy(bench, "validation", result.policy_key, start)
         else:
             reward = folder / result.artefact
     if shown:
@@ -150,8 +150,14 @@ def _run_stages(
     return results, start
 
 
-def _evaluation(bench: Bench, split: str, key: str, artefact: Path | None) -> Evaluation:
-    """Of a policy on a split; it is loaded and run only where it was not measured before."""
+def evaluate_policy(bench: Bench, split: str, key: str, artefact: Path | None) -> Evaluation:
+    """The evaluation of the policy in the folder `artefact` (None: the base model) on a split.
+
+    It is loaded and run only where it was not measured before.
+
+    Args:
+        key: its `policy_key`, as a stage's result names it.
+    """
     evaluator = bench.evaluator(split)
     kept = evaluator.kept(key)
     if kept is not None:
@@ -170,8 +176,8 @@ def _conclude(
     """The look at the test split, the result in its place, promoted or not, and the report."""
     last = next(result for result in reversed(results) if result.policy_key)
     test = {
-        START: _evaluation(bench, "test", base, None),
-        "end": _evaluation(bench, "test", last.policy_key, start),
+        START: evaluate_policy(bench, "test", base, None),
+        "end": evaluate_policy(bench, "test", last.policy_key, start),
     }
     end = list(validation.values())[-1]
     verdict = None
