@@ -43,6 +43,7 @@ class AlternatingLearner:
         policy_learner: made with `reward_model` as its reward.
         demonstrations: by prompt id, response tokens to be imitated. May be empty with a judge.
         judge: a reward whose order of two responses decides which is better; in place of demonstrations.
+        optimiser: of f_ψ; its learning rate stays, after a warm-up if there is one.
         team: that of the policy learner.
     """
 
@@ -60,6 +61,11 @@ class AlternatingLearner:
     ) -> None:
         if judge is None and not demonstrations:
             raise InputError("There is nothing to learn a reward from.", hint="Give demonstrations or a judge.")
+        if optimiser.schedule != "constant":
+            raise InputError(
+                f"The learned reward follows the policy to the end; its learning rate cannot be {optimiser.schedule}.",
+                hint="Set schedule = 'constant' for the reward's optimiser.",
+            )
         self._policy, self._demonstrations, self._config, self._judge = policy_learner, demonstrations, config, judge
         self._pairs: list[PreferencePair] = []
         self._team: Team = team or Alone()

@@ -53,7 +53,7 @@ def test_a_step_of_evolution_is_measured_in_deviations(tiny: Callable[..., Loade
         counted = FunctionReward(lambda _, scores=scores: next(scores), "counted")  # type: ignore[misc]
         before = {name: value.detach().clone() for name, value in policy.parameters.items()}
         EvolutionLearner(policy, counted, ITEMS, config, seed=0).step(0)
-        moved.append(torch.cat([(policy.parameters[name] - before[name]).flatten() for name in before]))
+        moved.append(torch.cat([(policy.parameters[name].detach() - before[name]).flatten() for name in before]))
     assert torch.allclose(moved[0], 10 * moved[1], atol=1e-5)
     # ranks 1/2, -1/2 and 1/6, -1/6, so the sum of noise has a deviation of (1 + 1/9) ** 0.5 / 4 members
     assert float(moved[0].std()) == pytest.approx(0.1 * 4.0 * (10 / 9) ** 0.5 / 4, rel=0.1)
@@ -151,4 +151,18 @@ def test_nothing_to_learn_a_reward_from_is_an_error(tiny: Callable[..., LoadedMo
     with pytest.raises(InputError, match="demonstrations or a judge"):
         AlternatingLearner(
             learner._policy, learner._reward._model, {}, AlternationConfig(), optimiser=OptimiserConfig(), seed=0
+        )
+
+
+def test_the_learned_reward_cannot_stop_learning_before_the_policy(tiny: Callable[..., LoadedModel]) -> None:
+    learner = alternating(tiny)
+    with pytest.raises(InputError, match="cannot be linear"):
+        AlternatingLearner(
+            learner._policy,
+            learner._reward._model,
+            {},
+            AlternationConfig(),
+            optimiser=OptimiserConfig(schedule="linear"),
+            seed=0,
+            judge=LOW,
         )
