@@ -18,6 +18,7 @@ from core.errors import InputError
 from core.inference.generator import Sampling
 from core.inference.rollout import SampledTokens, TokenSampler
 from core.training.checkpoint import State
+from core.training.endpoint_sampler import EndpointSampler, Sampler
 from core.training.experience import Algorithm, Experience, PromptItem, Targets, as_sample
 from core.training.faults import Diverged
 from core.training.kl_control import KLControl
@@ -30,6 +31,12 @@ from core.training.team import Alone, Team, gathered, share, summed
 
 if TYPE_CHECKING:
     import torch
+
+    from core.training.scorer import TokenScores
+
+
+Judged = tuple["TokenScores", "torch.Tensor"]
+"""What policy and critic say of responses, with gradients."""
 
 
 class PracticeConfig(BaseModel):
@@ -60,6 +67,7 @@ class PolicyLearner:
         items: the prompts; each is used once before any is used again.
         steps: of the whole run, for the schedule of the learning rate.
         stop: strings that end a response.
+        endpoint: where responses are drawn, if not by the policy itself.
     """
 
     def __init__(
@@ -75,6 +83,7 @@ class PolicyLearner:
         seed: int,
         stop: Sequence[str] = (),
         team: Team | None = None,
+        endpoint: EndpointSampler | None = None,
     ) -> None:
         if not items:
             raise InputError("There are no prompts to practise on.", hint="Check the data of the recipe.")
@@ -85,7 +94,8 @@ class PolicyLearner:
         self._team: Team = team or Alone()
         self._optimiser = Optimiser(policy.parameters, optimiser, team=self._team)
         self._kl = practice.kl
-        self._sampler = TokenSampler(policy.loaded)
+        self._endpoint = endpoint
+        self._sampler: Sampler = endpoint or TokenSampler(policy.loaded)
         self._stop = tuple(stop)
         self.last_samples: list[Sample] = []
         """Responses of the last step, those to one prompt together."""
@@ -97,10 +107,10 @@ class PolicyLearner:
         with self._policy.in_force():
             items, drawn = self._draw(index)
             seconds["draw"] += time.perf_counter()
-            experience, figures = self._experience(index, items, drawn, seconds)
+            experience, figures, judged = self._experience(index, items, drawn, seconds, learn=learn)
             if learn:
                 seconds["learn"] = -time.perf_counter()
-                figures |= self._learn(index, experience)
+                figures |= self._learn(index, experience, judged)
                 seconds["learn"] += time.perf_counter()
         kl = experience.response_kl()
         if kl is not None and learn:
@@ -170,8 +180,9 @@ class PolicyLearner:
         items: Sequence[PromptItem],
         drawn: Sequence[Sequence[SampledTokens]],
         seconds: dict[str, float],
-    ) -> tuple[Experience, dict[str, float]]:
-
+        *,
+        learn: bool,
+    ) -> tuple[Experience, dict[str, float], Judged | None]:
         groups = [
             Group(item.token_ids, tuple(sample.token_ids for sample in row))
             for item, row in zip(items, drawn, strict=True)
@@ -181,9 +192,9 @@ class PolicyLearner:
         seconds["reward"] += time.perf_counter()
         as_drawn, mask = _table([sample.logprobs for row in drawn for sample in row], self._policy.device)
         seconds["judge"] = -time.perf_counter()
-        now, values = self._judge(groups) if self._algorithm.uses_critic else (None, None)
         uses_reference = self._algorithm.uses_reference
         reference = self._over_pieces(groups, self._reference) if uses_reference else None
+        now, values, judged = self._judge(groups, learn=learn) if self._algorithm.uses_critic else (None, None, None)
         seconds["judge"] += time.perf_counter()
         experience = Experience(
             groups, mask, scores, as_drawn if now is None else now, reference, values, greedy, self._kl.coefficient
@@ -196,9 +207,11 @@ class PolicyLearner:
             "response/tokens": float(lengths.mean()),
             "response/finished": sum(finished) / len(finished),
         }
+        if self._endpoint is not None:
+            figures |= self._endpoint.figures()
         if now is not None:
             figures["policy/sampler_gap"] = float(((as_drawn - now).abs() * mask).sum() / mask.sum())
-        return experience, figures
+        return experience, figures, judged
 
     def _scores(
         self, index: int, items: Sequence[PromptItem], drawn: Sequence[Sequence[SampledTokens]]
@@ -232,17 +245,29 @@ class PolicyLearner:
     def _sample(self, item: PromptItem, drawn: SampledTokens) -> Sample:
         return as_sample(item, drawn, self._policy.loaded.tokenizer, self._stop)
 
-    def _judge(self, groups: Sequence[Group]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-probabilities and values ``(B, T)`` of the policy as it is, without gradient."""
+    def _judge(self, groups: Sequence[Group], *, learn: bool) -> tuple[torch.Tensor, torch.Tensor, Judged | None]:
+        """Log-probabilities and values ``(B, T)`` of the policy as it is, without gradient.
 
-        def judged(piece: Sequence[Group]) -> torch.Tensor:
+        Where the first update takes all groups at once, its forward pass is this one: then it comes along.
+        """
+
+        def judge(piece: Sequence[Group]) -> Judged:
             now = self._policy.scores(piece, temperature=self._practice.temperature)
             values = self._policy.values(piece, now)
             assert values is not None
+            return now, values
+
+        pieces = len(list(self._pieces(range(len(groups)), groups)))
+        if learn and pieces == self._algorithm.minibatches == self._team.size == 1:
+            judged = judge(groups)
+            return judged[0].logprobs.detach(), judged[1].detach(), judged
+
+        def table(piece: Sequence[Group]) -> torch.Tensor:
+            now, values = judge(piece)
             return _stacked(now.logprobs, values)
 
-        both = self._over_pieces(groups, judged)
-        return both[..., 0], both[..., 1]
+        both = self._over_pieces(groups, table)
+        return both[..., 0], both[..., 1], None
 
     def _reference(self, groups: Sequence[Group]) -> torch.Tensor:
         return self._policy.reference(groups, temperature=self._practice.temperature)
@@ -280,7 +305,7 @@ class PolicyLearner:
         if piece:
             yield piece
 
-    def _learn(self, index: int, experience: Experience) -> dict[str, float]:
+    def _learn(self, index: int, experience: Experience, judged: Judged | None) -> dict[str, float]:
         """All updates of one round; the means of their figures."""
         targets = self._algorithm.targets(experience)
         rate = self._optimiser.config.rate(index, self._steps)
@@ -290,15 +315,23 @@ class PolicyLearner:
             order = permutation(self._seed, len(experience.groups), "minibatch", index, epoch)
             size = -(-len(order) // self._algorithm.minibatches)
             for start in range(0, len(order), size):
-                figures = self._update(index, experience, targets, sorted(order[start : start + size]), rate)
+                minibatch = sorted(order[start : start + size])
+                figures = self._update(index, experience, targets, minibatch, rate, judged)
+                judged = None  # the policy is another now
                 totals = {name: totals.get(name, 0.0) + value for name, value in figures.items()}
                 updates += 1
         return {name: value / updates for name, value in totals.items()} | {"learning_rate": rate}
 
     def _update(
-        self, index: int, experience: Experience, targets: Targets, minibatch: Sequence[int], rate: float
+        self,
+        index: int,
+        experience: Experience,
+        targets: Targets,
+        minibatch: Sequence[int],
+        rate: float,
+        judged: Judged | None,
     ) -> dict[str, float]:
-        """One step of the optimiser on some groups."""
+        """One step of the optimiser on some groups; `judged` is their forward pass, where it is there already."""
         import torch
 
         groups, samples = experience.groups, self._algorithm.samples
@@ -307,8 +340,11 @@ class PolicyLearner:
         for piece in self._pieces(share(minibatch, self._team), groups):
             rows = torch.tensor([number * samples + copy for number in piece for copy in range(samples)])
             chosen = [groups[number] for number in piece]
-            now = self._policy.scores(chosen, temperature=self._practice.temperature)
-            values = self._policy.values(chosen, now)
+            if judged is None:
+                now = self._policy.scores(chosen, temperature=self._practice.temperature)
+                values = self._policy.values(chosen, now)
+            else:
+                now, values = judged
             width = now.mask.shape[1]
             part = {name: tensor[rows, :width] for name, tensor in targets.items()}
             loss, figures = self._algorithm.loss(now, values, part, count)

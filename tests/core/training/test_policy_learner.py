@@ -87,7 +87,9 @@ def weights(policy: Policy) -> list[torch.Tensor]:
     return [parameter.detach().clone() for parameter in policy.parameters.values()]
 
 
-@pytest.mark.parametrize("algorithm", [PPO(samples=2, epochs=2, minibatches=2), GRPO(samples=4, epochs=2)])
+@pytest.mark.parametrize(
+    "algorithm", [PPO(samples=2, epochs=2, minibatches=2), PPO(samples=2, epochs=2), GRPO(samples=4, epochs=2)]
+)
 def test_pieces_change_nothing(algorithm: Algorithm, tiny: Callable[..., LoadedModel]) -> None:
     found = []
     linear = OptimiserConfig(
