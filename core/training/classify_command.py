@@ -42,17 +42,15 @@ def _classify(arguments: argparse.Namespace) -> int:
     from core.training.data.prepare import load_prepared
     from core.training.supervised.classifier_card import check_free
     from core.training.supervised.classify import learn_classifier
+    from core.training.supervised.pretrain import splits_of
 
     prepared = load_prepared(arguments.data)
     check_free(arguments.out)
     config = _config(arguments)
     base, family = _base(arguments.base or settings().embedder)
-    run = _run_folder(config.model_dump_json(), base.fingerprint, prepared.card.sha256)
+    run = run_folder("classify", config.model_dump_json(), base.fingerprint, prepared.card.sha256)
     splits = {name: records for name, records in prepared.splits.items() if records}
-    if "validation" not in splits or "train" not in splits:
-        from core.errors import InputError
-
-        raise InputError("The data has no training or no validation records.", hint="Prepare it with other shares.")
+    splits_of(splits)
     learned = learn_classifier(
         base,
         splits,
@@ -156,14 +154,14 @@ def _base(name: str) -> tuple[LoadedModel, Literal["encoder", "causal"]]:
     return load_encoder(name, placement=placement), "encoder"
 
 
-def _run_folder(config: str, fingerprint: str, data_sha256: str) -> Path:
+def run_folder(kind: str, config: str, fingerprint: str, data_sha256: str) -> Path:
     """The checkpoints' place: another configuration, base or data never goes on from them."""
     import hashlib
 
     from core.config import settings
 
     key = hashlib.sha256(f"{config}\0{fingerprint}\0{data_sha256}".encode()).hexdigest()[:16]
-    return settings().cache_dir / "training" / f"classify-{key}"
+    return settings().cache_dir / "training" / f"{kind}-{key}"
 
 
 def _line(split: str, score: Measurement) -> str:

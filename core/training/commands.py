@@ -9,8 +9,9 @@ from core.training.classify_command import CLASSIFY, LABEL
 from core.training.data.command import PREPARE
 from core.training.launch.command import LAUNCH
 from core.training.pipeline.command import LIST, RUN
+from core.training.pretrain_command import PRETRAIN
 
-ACTIONS = (PREPARE, RUN, LAUNCH, LIST, CLASSIFY, LABEL)
+ACTIONS = (PREPARE, RUN, LAUNCH, LIST, PRETRAIN, CLASSIFY, LABEL)
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
