@@ -33,7 +33,7 @@ class EvolutionConfig(BaseModel):
         pairs: mirrored pairs of perturbed policies.
         deviation: of the perturbation of each weight.
         learning_rate: how far a step goes along the estimated gradient, in units of the deviation; at 3, eight pairs
-            move a weight by about a fifth of its perturbation. Twice that lost reward on the task of docs/training.md.
+            move a weight by about a quarter of its perturbation. Three quarters lost reward (docs/training.md).
         prompts: that each perturbed policy answers, the same for all in a generation.
         temperature: 0 answers greedily, so that policies are compared and not their luck.
     """

@@ -28,6 +28,11 @@ class KLControl:
         for name, value in (("coefficient", self.coefficient), ("target", self.target), ("horizon", self.horizon)):
             if value is not None and (value < 0 or (name != "coefficient" and value == 0)):
                 raise InputError(f"KL control: {name} = {value} cannot be used.", hint="Use a number above 0.")
+        if self.target is not None and self.coefficient == 0:
+            raise InputError(
+                f"KL control: a coefficient of 0 stays 0, so the target of {self.target} nats is never steered to.",
+                hint="Begin with a coefficient above 0, such as 0.05.",
+            )
 
     def after(self, kl: float, samples: int) -> KLControl:
         """The control for the next step, when `samples` responses had a mean KL of `kl` nats.

@@ -97,3 +97,5 @@ def test_the_coefficient_never_turns_negative() -> None:
     assert KLControl(0.1, target=1.0, horizon=1.0).after(0.0, 10_000).coefficient > 0
     with pytest.raises(InputError, match="target"):
         KLControl(0.1, target=0.0)
+    with pytest.raises(InputError, match="stays 0"):
+        KLControl(0.0, target=6.0)
