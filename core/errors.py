@@ -33,6 +33,10 @@ class FileTooLarge(InputError):
     """A file, or what it unpacks to, is larger than the limit in force."""
 
 
+class UnwritableFile(TriviumError):
+    """A file cannot be written where it should be: no permission, no such place, no room."""
+
+
 class UnknownName(InputError):
     """A name (model, data set, suite, product) is not in the catalogue it was looked up in."""
 

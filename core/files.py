@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import FileTooLarge, UnreadableFile
+from core.errors import FileTooLarge, UnreadableFile, UnwritableFile
 
 MEBIBYTE = 1024 * 1024
 DEFAULT_MAX_BYTES = 25 * MEBIBYTE
@@ -113,18 +113,33 @@ def sha256_of(path: str | Path) -> str:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place only if the block ends well."""
+    """A temporary path beside `path` that takes its place only if the block ends well.
+
+    Raises `UnwritableFile` where there can be no such file; what the block itself raises goes through.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(ordinary_mode())  # mkstemp makes files for the owner alone; a report is for its readers
-        os.replace(temporary, path)
+        with _writing(path):
+            temporary.chmod(ordinary_mode())  # mkstemp makes files for the owner alone; a report is for its readers
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableFile(
+            f"'{path}' cannot be written: {error.strerror}.", hint="Choose a place where you may make files."
+        ) from error
 
 
 def ordinary_mode() -> int:
@@ -135,7 +150,10 @@ def ordinary_mode() -> int:
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> None:
-    """Write `content` to `path` in one step: readers see the old file or the new one, never half of it."""
+    """Write `content` to `path` in one step: readers see the old file or the new one, never half of it.
+
+    Raises `UnwritableFile`.
+    """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, _writing(Path(path)):
         temporary.write_bytes(data)

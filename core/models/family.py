@@ -23,11 +23,12 @@ _NO_LIMIT = 10**6
 def read_config(folder: Path) -> Any:
     """The transformers configuration of a model folder. Raises `ModelNotAvailable` for one that transformers lacks."""
     import transformers
+    from huggingface_hub.errors import StrictDataclassError
 
     try:
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except (ValueError, OSError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")
         raise ModelNotAvailable(
             f"The configuration in '{folder}' cannot be used: {reason}",
             hint="Models that bring code of their own are not run; choose one that transformers knows.",

@@ -184,12 +184,16 @@ def parse_prompt(text: str, file_name: str) -> StoredPrompt:
         place = ".".join(str(part) for part in first["loc"])
         keys = ", ".join(field.alias or key for key, field in _File.model_fields.items())
         raise InputError(f"'{file_name}': '{place}': {first['msg']}.", hint=f"Keys: {keys}.") from error
+    try:
+        template = PromptTemplate(raw.user, raw.system)
+    except InputError as error:
+        raise InputError(f"'{file_name}': {error.message}", hint=error.hint) from error
     examples = tuple(Example(one.values, one.answer) for one in raw.example)
     return StoredPrompt(
         name=raw.name or file_name.split(".")[0],
         version=raw.version,
         language=raw.language or detect_language(raw.system or raw.user),
-        prompt=FewShotPrompt(PromptTemplate(raw.user, raw.system), examples),
+        prompt=FewShotPrompt(template, examples),
         schema=raw.schema_name,
         metric=raw.metric,
         evaluations=tuple(PromptEvaluation(**one.model_dump()) for one in raw.evaluation),

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 
@@ -27,6 +28,9 @@ def test_help_imports_nothing_heavy():
         (TriviumError("The thing is wrong.", hint="Mend it."), 1, "error: The thing is wrong.\n       Mend it."),
         (InternalError("Ours."), 2, "error: Ours."),
         (ZeroDivisionError("division"), 2, "bug in Trivium: ZeroDivisionError"),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), 1, "error: /data/x: Permission denied."),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/data/x"), 2, "bug in Trivium: FileNotFoundError"),
+        (TriviumError("From \x1b[2Ja file."), 1, "error: From �[2Ja file."),
         (KeyboardInterrupt(), 130, "Interrupted"),
     ],
 )
@@ -70,3 +74,12 @@ def test_data_list_and_pull_of_a_set_without_an_address(fresh_settings, run_cli)
 def test_an_unknown_product_is_refused(run_cli):
     code, _, err = run_cli("app", "medicine")
     assert code == 1 and "Did you mean 'medical'" in err
+
+
+def test_nothing_that_is_printed_moves_the_cursor(monkeypatch, run_cli):
+    def show(arguments):
+        print("a\x1b[31mb\rc\x9bd\u202ee\tf\n中文 👩\u200d⚕️")
+        return 0
+
+    monkeypatch.setattr("core.cli.core_commands", lambda: (Command("show", "shows", lambda parser: None, show),))
+    assert run_cli("show")[1] == "a�[31mb�c�d�e\tf\n中文 👩\u200d⚕️\n"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import FileTooLarge, UnreadableFile
+from core.errors import FileTooLarge, UnreadableFile, UnwritableFile
 from core.files import atomic_path, decode_text, read_bytes, sha256_of, write_atomic
 
 
@@ -61,6 +61,16 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_rest(tmp_path: Path):
         raise KeyboardInterrupt
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "in").mkdir(parents=True)
+    for target in (tmp_path / "file" / "report.json", tmp_path / "folder", tmp_path / ("x" * 300)):
+        with pytest.raises(UnwritableFile, match="cannot be written") as caught:
+            write_atomic(target, "new")
+        assert str(target) in caught.value.message
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_a_written_file_has_the_permissions_of_any_other(tmp_path: Path):

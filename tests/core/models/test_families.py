@@ -228,7 +228,10 @@ def test_weights_that_are_cut_off(build):
         describe(str(folder))
 
 
-@pytest.mark.parametrize("config", ['{"model_type": "odd"}', "{", "[]", '{"model_type": 5}'])
+@pytest.mark.parametrize(
+    "config",
+    ['{"model_type": "odd"}', "{", "[]", '{"model_type": 5}', '{"model_type": "llama", "num_hidden_layers": "many"}'],
+)
 def test_a_configuration_nobody_knows(build, run_cli, config: str):
     folder = build(bert)
     (folder / "config.json").write_text(config)

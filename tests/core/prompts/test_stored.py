@@ -120,6 +120,9 @@ def test_a_new_evaluation_takes_the_place_of_one_of_the_same_kind():
         ('user = "x"\n[[evaluation]]\nvalue = 1.0', "evaluation.0.metric"),
         ('user = "x"\n[[example]]\nvalues = { a = { b = 1 } }\nanswer = "y"', "example.0.values.a"),
         ("x = [", "TOML"),
+        ('user = "{input.__class__}"', "'topic.1.toml': The placeholder '{input.__class__}'"),
+        ('user = "{input!r:>{width}}"', "'topic.1.toml': The placeholder"),
+        ('user = "{"', "'topic.1.toml': The prompt template"),
     ],
 )
 def test_a_broken_file_names_the_place(text: str, problem: str):

@@ -1,0 +1,33 @@
+"""What a document's text may do in a terminal: be read, and nothing else.
+
+ECMA-48 control sequences move the cursor, erase lines and rename windows; Unicode's marks of direction (UAX #9, section
+2) show characters in another order than they are stored in. A file that is quoted must not do either.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+_KEPT = "\n\t"
+_CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in _KEPT]
+_DIRECTIONS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_SHOWN_AS = dict.fromkeys((*_CONTROLS, *_DIRECTIONS), "�")
+
+
+def plain(text: str) -> str:
+    """`text` with a visible mark in the place of each control character but line end and tab."""
+    return text.translate(_SHOWN_AS)
+
+
+class PlainStream:
+    """A text stream that writes only `plain` text to the one below; all else is that stream's."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(plain(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
