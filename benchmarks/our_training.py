@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +60,16 @@ def make_reward(folder: Path, task: Task, policy: Policy, placement: Placement) 
     fuse_activations(classifier)
     head = classifier.score.weight[0].detach().float()
     if policy.critic == "separate":
-        return TrunkReward(PackedScorer(classifier.base_model.eval()), head)
+        trunk = classifier.base_model.to(placement.device).eval()
+        return TrunkReward(PackedScorer(trunk, placement.device), head.to(placement.device))
     assert policy.reference_scorer is not None
-    return TrunkReward(policy.reference_scorer, head)
+    return TrunkReward(policy.reference_scorer, head.to(placement.device))
 
 
 def make_learner(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> PolicyLearner:
-    placement = Placement("cpu", given.dtype, "asked for") if given.dtype else choose_placement()
+    placement = choose_placement()
+    if given.dtype:
+        placement = replace(placement, dtype=given.dtype)
     policy = full_policy(load_causal(str(folder / "policy"), placement=placement), critic=given.critic)
     algorithm: Algorithm = PPO(samples=task.draws) if given.algorithm == "ppo" else GRPO(samples=task.draws, kl=task.kl)
     return PolicyLearner(
@@ -82,17 +85,17 @@ def make_learner(folder: Path, task: Task, given: argparse.Namespace, seed: int)
 
 
 def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[str, Any]:
-    meter = Meter(warm_up=1, memory=task.reward == "model" or given.algorithm == "grpo")
+    meter = Meter(memory=given.memory)
     learner = make_learner(folder, task, given, seed)
     figures = []
     for index in range(task.steps):
         figures.append(learner.step(index))
         meter.lap()
-    seconds = {name: round(value, 2) for name, value in figures[-1].items() if name.startswith("seconds/")}
+    phases = {name: round(value, 2) for name, value in figures[-1].items() if name.startswith("seconds/")}
     return meter.report() | {
         "rewards": [figure["reward/mean"] for figure in figures],
-        "kls": [figure["policy/kl"] for figure in figures],
-        "seconds": seconds,
+        "kls": [figure["policy/kl" if given.algorithm == "ppo" else "loss/kl"] for figure in figures],
+        "phases": phases,
     }
 
 
@@ -102,6 +105,7 @@ def main() -> None:
     parser.add_argument("--algorithm", choices=["ppo", "grpo"], default="ppo")
     parser.add_argument("--critic", choices=["none", "shared", "separate"], default="none")
     parser.add_argument("--dtype", default="", help="default: what our own choice for this machine is")
+    parser.add_argument("--memory", action="store_true", help="measure it")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args()
     for seed in given.seeds:

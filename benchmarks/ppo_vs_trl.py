@@ -49,27 +49,28 @@ LAST = 10
 
 def speed(python: Path, folder: Path, rounds: int) -> dict[str, Any]:
     sides = {
-        "trl float32": Side(python, "benchmarks.anchors.trl_ppo", ("--dtype", "float32")),
-        "ours separate": ours("--critic", "separate"),
-        "ours shared": ours("--critic", "shared"),
-        "trl bfloat16": Side(python, "benchmarks.anchors.trl_ppo", ("--dtype", "bfloat16")),
-        "ours separate float32": ours("--critic", "separate", "--dtype", "float32"),
-        "ours shared float32": ours("--critic", "shared", "--dtype", "float32"),
+        "trl float32": Side(python, "benchmarks.anchors.trl_ppo", ("--memory", "--dtype", "float32")),
+        "ours separate": ours("--memory", "--critic", "separate"),
+        "ours shared": ours("--memory", "--critic", "shared"),
+        "trl bfloat16": Side(python, "benchmarks.anchors.trl_ppo", ("--memory", "--dtype", "bfloat16")),
+        "ours separate float32": ours("--memory", "--critic", "separate", "--dtype", "float32"),
+        "ours shared float32": ours("--memory", "--critic", "shared", "--dtype", "float32"),
     }
     found = costs(sides, folder, rounds)
-    anchor = min((found[name] for name in found if name.startswith("trl")), key=lambda cost: cost["cpu_seconds"])
+    fastest = min(("trl float32", "trl bfloat16"), key=lambda name: float(found[name]["seconds"]))
 
-    def ratio(name: str, field: str) -> float:
-        return round(float(anchor[field] / found[name][field]), 2)
+    def share(name: str, other: str, field: str) -> float:
+        return round(float(found[name][field] / found[other][field]), 2)
 
     return {
         "sides": found,
-        "ratio": ratio("ours separate", "cpu_seconds"),
-        "ratio_shared": ratio("ours shared", "cpu_seconds"),
-        "ratio_float32": ratio("ours separate float32", "cpu_seconds"),
-        "ratio_shared_float32": ratio("ours shared float32", "cpu_seconds"),
-        "peak_memory": round(1 / ratio("ours separate", "peak_mib"), 2),
-        "peak_memory_shared": round(1 / ratio("ours shared", "peak_mib"), 2),
+        "fastest_anchor": fastest,
+        "ratio": share(fastest, "ours separate", "seconds"),
+        "ratio_shared": share(fastest, "ours shared", "seconds"),
+        "ratio_float32": share("trl float32", "ours separate float32", "seconds"),
+        "ratio_shared_float32": share("trl float32", "ours shared float32", "seconds"),
+        "peak_memory": share("ours separate", fastest, "peak_mib"),
+        "peak_memory_shared": share("ours shared", fastest, "peak_mib"),
     }
 
 
@@ -81,15 +82,7 @@ def learning(python: Path, folder: Path, seeds: int) -> dict[str, Any]:
         "ours shared": ours("--critic", "shared"),
     }
     found = curves(sides, folder, seeds, LAST)
-    anchor = found["trl float32"]
-    return {
-        "sides": found,
-        "apart": {
-            name: {what: apart(side, anchor, what) for what in ("reward", "kl")}
-            for name, side in found.items()
-            if side is not anchor
-        },
-    }
+    return {"sides": found, "apart": apart(found, "trl float32")}
 
 
 def main() -> None:
@@ -101,13 +94,11 @@ def main() -> None:
     given = parser.parse_args()
     python = given.anchor_python or anchor_python(ANCHOR)
     task = CURVE if given.curves else SPEED
-    with tempfile.TemporaryDirectory() as folder:
-        make_task(task, Path(folder))
-        found = (
-            learning(python, Path(folder), given.seeds) if given.curves else speed(python, Path(folder), given.rounds)
-        )
-    settings = {name: value for name, value in vars(task).items() if name != "prompt_ids"}
-    print(json.dumps({"benchmark": "ppo_vs_trl", "anchor": ANCHOR, "threads": 1, "task": settings} | found))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_task(task, folder)
+        found = learning(python, folder, given.seeds) if given.curves else speed(python, folder, given.rounds)
+    print(json.dumps({"benchmark": "ppo_vs_trl", "anchor": ANCHOR, "task": task.settings()} | found))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What a training step costs, measured in the same way on both sides; runs under the anchors' Pythons too.
 
-Processor time is `time.process_time()` between the ends of steps. Memory is the resident set: the highest of the whole
-process, and the highest of the measured steps over what was held when the warm-up was done (weights, gradients kept and
-the optimiser's moments), which is what a step needs for activations, logits and gradients.
+On a CPU: processor time (`time.process_time()`) between the ends of steps, and memory by the resident set. On a GPU:
+seconds of the clock, and the memory its tensors take. "Held" is what was there when the warm-up was done (weights,
+the optimiser's moments), "step" what the measured steps took at most beyond it: activations, logits and gradients.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 _MIB = 2**20
 
 
@@ -22,33 +24,49 @@ class Meter:
 
     def __init__(self, *, warm_up: int = 1, memory: bool = True) -> None:
         self._warm_up, self._memory = warm_up, memory
+        self._gpu = torch.cuda.is_available()
         self._laps = 0
-        self._cpu_seconds: list[float] = []
-        self._before = self._peak = self._held = 0
-        self._before = _resident("VmRSS")
-        self._started = time.process_time()
+        self._seconds: list[float] = []
+        self._peak = self._held = 0
+        self._started = self._now()
 
     def lap(self) -> None:
         self._laps += 1
         if self._laps > self._warm_up:
-            self._cpu_seconds.append(time.process_time() - self._started)
+            self._seconds.append(self._now() - self._started)
         elif self._laps == self._warm_up and self._memory:
-            self._peak = _resident("VmHWM")
+            self._peak = self._highest()
             gc.collect()
-            ctypes.CDLL(None).malloc_trim(0)
-            self._held = _resident("VmRSS")
-            Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
-        self._started = time.process_time()
+            self._held = self._start_again()
+        self._started = self._now()
 
     def report(self) -> dict[str, Any]:
-        latest = _resident("VmHWM")
+        latest = self._highest() if self._memory else 0
         return {
-            "cpu_seconds": [round(value, 3) for value in self._cpu_seconds],
-            "before_mib": self._before // _MIB,
+            "seconds": [round(value, 4) for value in self._seconds],
+            "seconds_of": "the clock" if self._gpu else "processor time",
             "held_mib": self._held // _MIB,
             "step_mib": max(0, latest - self._held) // _MIB,
             "peak_mib": max(self._peak, latest) // _MIB,
         }
+
+    def _now(self) -> float:
+        if not self._gpu:
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def _highest(self) -> int:
+        return torch.cuda.max_memory_allocated() if self._gpu else _resident("VmHWM")
+
+    def _start_again(self) -> int:
+        """What is held now; the highest counts from here on."""
+        if self._gpu:
+            torch.cuda.reset_peak_memory_stats()
+            return torch.cuda.memory_allocated()
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+        return _resident("VmRSS")
 
 
 def _resident(field: str) -> int:

@@ -46,23 +46,24 @@ def run(side: Side, folder: Path, *more: str, threads: int = 1) -> list[dict[str
 
 
 def costs(sides: Mapping[str, Side], folder: Path, rounds: int) -> dict[str, dict[str, Any]]:
-    """Of each side the median processor seconds of a step and its memory; sides take turns, since machines drift."""
+    """Of each side the median seconds of a step and its memory; sides take turns, since machines drift."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
     for number in range(rounds):
         for name in list(sides)[:: 1 if number % 2 == 0 else -1]:
             (report,) = run(sides[name], folder)
             found[name].append(report)
-            print(f"{name}: {report['cpu_seconds']} CPU s a step, peak {report['peak_mib']} MiB", flush=True)
+            print(f"{name}: {report['seconds']} s a step, peak {report['peak_mib']} MiB", flush=True)
     return {name: _cost(reports) for name, reports in found.items()}
 
 
 def _cost(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    seconds = [value for report in reports for value in report["cpu_seconds"]]
+    seconds = [value for report in reports for value in report["seconds"]]
     return {
-        "cpu_seconds": round(statistics.median(seconds), 2),
+        "seconds": round(statistics.median(seconds), 3),
         "least": min(seconds),
         "most": max(seconds),
         "steps": len(seconds),
+        "seconds_of": reports[0]["seconds_of"],
         **{
             field: round(statistics.median(r[field] for r in reports)) for field in ("peak_mib", "held_mib", "step_mib")
         },
@@ -89,8 +90,17 @@ def curves(sides: Mapping[str, Side], folder: Path, seeds: int, last: int) -> di
     return found
 
 
-def apart(one: Mapping[str, Any], other: Mapping[str, Any], what: str) -> dict[str, float]:
-    """How far two sides lie apart, in standard errors of the second, and of the difference."""
+def apart(found: Mapping[str, Mapping[str, Any]], anchor: str) -> dict[str, dict[str, dict[str, float]]]:
+    """How far each side lies from the anchor in reward and KL: see `_difference`."""
+    others = {name: side for name, side in found.items() if name != anchor}
+    return {
+        name: {what: _difference(side, found[anchor], what) for what in ("reward", "kl")}
+        for name, side in others.items()
+    }
+
+
+def _difference(one: Mapping[str, Any], other: Mapping[str, Any], what: str) -> dict[str, float]:
+    """In itself, in standard errors of the second, and in standard errors of the difference."""
     difference = one[what] - other[what]
     both = math.hypot(one[f"{what}_error"], other[f"{what}_error"])
     return {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 
@@ -37,6 +39,9 @@ class Task:
     pool: int = 64
     initial_spread: float = 0.02
     prompt_ids: list[list[int]] = field(default_factory=list)
+
+    def settings(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if name != "prompt_ids"}
 
 
 def make_task(task: Task, folder: Path) -> None:
@@ -80,4 +85,5 @@ def tokenizer(task: Task) -> PreTrainedTokenizerFast:
     """A word a token; end and padding lie beyond what the model can draw."""
     words = {f"w{number}": number for number in range(task.vocabulary)}
     made = Tokenizer(WordLevel(words | {"<pad>": task.vocabulary, "<end>": task.vocabulary + 1}, unk_token="<pad>"))
+    made.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", eos_token="<end>", padding_side="left")

@@ -62,7 +62,7 @@ class Laps(TrainerCallback):  # type: ignore[misc]
         self.meter.lap()
 
 
-def run(folder: Path, task: Task, dtype: str, seed: int) -> dict[str, Any]:
+def run(folder: Path, task: Task, dtype: str, seed: int, *, memory: bool) -> dict[str, Any]:
     def classifier(name: str) -> Any:
         return AutoModelForSequenceClassification.from_pretrained(folder / name, dtype=torch.float32)
 
@@ -94,7 +94,7 @@ def run(folder: Path, task: Task, dtype: str, seed: int) -> dict[str, Any]:
             disable_tqdm=True,
         )
         dataset = Dataset.from_dict({"input_ids": task.prompt_ids})
-        laps = Laps(Meter(warm_up=1, memory=task.reward == "model"))
+        laps = Laps(Meter(memory=memory))
         trainer = PPOTrainer(
             args=config,
             processing_class=AutoTokenizer.from_pretrained(folder / "policy"),
@@ -106,7 +106,7 @@ def run(folder: Path, task: Task, dtype: str, seed: int) -> dict[str, Any]:
             eval_dataset=dataset,
             callbacks=[laps],
         )
-        laps.meter = Meter(warm_up=1, memory=task.reward == "model")
+        laps.meter = Meter(memory=memory)
         trainer.train()
     return laps.meter.report() | {"rewards": laps.rewards, "kls": laps.kls}
 
@@ -115,10 +115,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--memory", action="store_true", help="measure it")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args()
     for seed in given.seeds:
-        print(json.dumps(run(given.folder, read_task(given.folder), given.dtype, seed)), flush=True)
+        print(
+            json.dumps(run(given.folder, read_task(given.folder), given.dtype, seed, memory=given.memory)), flush=True
+        )
 
 
 if __name__ == "__main__":
