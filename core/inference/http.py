@@ -54,6 +54,11 @@ class EndpointClient:
             raise self._error("answered with JSON that is not an object")
         return answer
 
+    def send(self, path: str, body: dict[str, Any]) -> str:
+        """The answer as text, of interfaces that do not answer in JSON. Raises `EndpointError`."""
+        with closing(self._open(path, body)) as response:
+            return self._read(response)
+
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The events of a server-sent stream, up to `[DONE]`. Raises `EndpointError`, also in mid-stream."""
         import httpx

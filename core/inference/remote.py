@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -33,10 +34,20 @@ class RemoteGenerator:
     """
 
     def __init__(
-        self, url: str, model: str, key: SecretStr | None = None, *, timeout_seconds: float = 60.0, attempts: int = 4
+        self,
+        url: str,
+        model: str,
+        key: SecretStr | None = None,
+        *,
+        timeout_seconds: float = 60.0,
+        attempts: int = 4,
+        logprobs: bool = False,
     ) -> None:
+        """`logprobs`: ask for those of what is drawn after `RawText`; providers differ in whether they give them."""
         self._client = EndpointClient(url, key, timeout_seconds=timeout_seconds, attempts=attempts)
         self._model = model
+        self._logprobs = logprobs
+        self._adapter: str | None = None
 
     @classmethod
     def from_settings(cls, current: Settings) -> RemoteGenerator:
@@ -61,6 +72,18 @@ class RemoteGenerator:
     def name(self) -> str:
         """The model and where it is."""
         return f"{self._model} at {self._client.url}"
+
+    def use_adapter(self, name: str, folder: Path) -> None:
+        """Let a vLLM server load the adapter in `folder`, which it must be able to read, and generate with it from now
+        on; one given before is unloaded.
+
+        Raises:
+            EndpointError: the server does not take adapters while it runs (VLLM_ALLOW_RUNTIME_LORA_UPDATING).
+        """
+        self._client.send("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
+        before, self._adapter, self._model = self._adapter, name, name
+        if before is not None and before != name:
+            self._client.send("/unload_lora_adapter", {"lora_name": before})
 
     def generate(
         self,
@@ -131,7 +154,8 @@ class RemoteGenerator:
         if sampling.constraint:
             body.update(_constrained(sampling.constraint))
         if isinstance(prompt, RawText):
-            return "/completions", {**body, "prompt": str(prompt)}
+            asked = {"logprobs": 0} if self._logprobs else {}
+            return "/completions", {**body, **asked, "prompt": str(prompt)}
         messages = as_messages(prompt)
         if messages[-1]["role"] == "assistant":  # the beginning of the answer; what vLLM calls it
             body = {**body, "continue_final_message": True, "add_generation_prompt": False}
@@ -144,13 +168,15 @@ class RemoteGenerator:
             choice = answer["choices"][0]
             text = choice["text"] if isinstance(prompt, RawText) else choice["message"]["content"]
             usage = answer.get("usage") or {}
+            logprobs = (choice.get("logprobs") or {}).get("token_logprobs") or () if self._logprobs else ()
             return Completion(
                 text=text or "",
+                logprobs=tuple(map(float, logprobs)),
                 finish_reason="length" if choice.get("finish_reason") == "length" else "stop",
                 prompt_tokens=int(usage.get("prompt_tokens", 0)),
                 completion_tokens=int(usage.get("completion_tokens", 0)),
             )
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise _unusable(self._client.url, answer) from error
 
     def _score(self, prompt: str, continuation: str) -> ContinuationScore:
