@@ -7,6 +7,7 @@ The same command given again goes on where the folder stands; a folder of anothe
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gc
 import json
@@ -22,6 +23,7 @@ from core.files import write_atomic
 from core.models.adapter_set import AdapterSet
 from core.models.adapters import CONFIG, WEIGHTS, Adapter, read_adapter, with_report, write_adapter
 from core.products import load_products
+from core.training.faults import CheckpointFailed
 from core.training.pipeline.bench import Bench
 from core.training.pipeline.evaluation import Evaluation, policy_key
 from core.training.pipeline.examples import (
@@ -48,6 +50,10 @@ from core.training.pipeline.stages import (
     stage_key,
 )
 from core.training.team import Team, by_first, current_team
+
+_RECIPE, _LOCK, _KEY = "recipe.json", ".lock", "key"
+_MOST_STAGES = 100
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +111,13 @@ def run_recipe(bench: Bench, plan: Plan | None = None, *, restart: bool = False,
         restart: throw away stages of another recipe in the folder, instead of refusing it.
 
     Raises:
-        InputError: the folder is of another recipe, or in use; or as `run_stage` does.
+        InputError: the folder is of another recipe, in use, or something else; or as `run_stage` does.
         TrainingFault: see `run_stage`; the same command goes on from what was saved.
     """
     plan = plan or make_plan(bench)
     team = bench.team
     check_name(bench, plan.fingerprint)
-    with _alone_in(bench.folder) if team.rank == 0 else contextlib.nullcontext():
+    with _room_in(bench.folder), _alone_in(bench.folder) if team.rank == 0 else contextlib.nullcontext():
         by_first(team, lambda: _begin(bench, plan, restart=restart))
         base = policy_key(plan.fingerprint, plan.placement.dtype, {})
         validation = by_first(team, lambda: {START: evaluate_policy(bench, "validation", base, None)})
@@ -207,8 +213,15 @@ def _final_adapter(bench: Bench, made: Adapter, folder: Path, end: Evaluation, t
 
 
 def _begin(bench: Bench, plan: Plan, *, restart: bool) -> None:
+    """The folder as this recipe's; one that is not a run's is left alone."""
+    recipe = bench.recipe.model_dump_json(indent=1)
+    path = bench.folder / _RECIPE
+    if not path.is_file():
+        if any(other.name != _LOCK for other in bench.folder.iterdir()):
+            raise InputError(f"'{bench.folder}' holds something else than a run.", hint="Give a new --out.")
+        write_atomic(path, recipe)
     _check_folder(bench, plan, restart=restart)
-    write_atomic(bench.folder / "recipe.json", bench.recipe.model_dump_json(indent=1))
+    write_atomic(path, recipe)
 
 
 def _check_folder(bench: Bench, plan: Plan, *, restart: bool) -> None:
@@ -216,27 +229,48 @@ def _check_folder(bench: Bench, plan: Plan, *, restart: bool) -> None:
     for number in range(1, len(bench.recipe.stage) + 1):
         folder = stage_folder(bench, number)
         key = stage_key(bench, number, plan.fingerprint)
-        path = folder / "key"
-        others = [other for other in bench.folder.glob(f"{number}-*") if other != folder]
-        kept = path.read_text(encoding="utf-8").strip() if path.is_file() else None
-        if others or (folder.is_dir() and kept != key):
+        others = [path for path in _stages_in(bench.folder, number) if path != folder or _key_in(path) != key]
+        if others:
             if not restart:
                 raise InputError(
                     f"'{bench.folder}' is of another recipe: stage {number} had other settings, model or data.",
                     hint="Give another --out, or --restart to throw away what does not fit from that stage on.",
                 )
-            for later in range(number, 100):
-                for other in bench.folder.glob(f"{later}-*"):
-                    shutil.rmtree(other)
+            for later in range(number, _MOST_STAGES):
+                for path in _stages_in(bench.folder, later):
+                    shutil.rmtree(path)
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, key)
+        write_atomic(folder / _KEY, key)
+
+
+def _stages_in(folder: Path, number: int) -> list[Path]:
+    """Folders of stage `number`, whatever its kind."""
+    return [path for path in folder.glob(f"{number}-*") if (path / _KEY).is_file()]
+
+
+def _key_in(folder: Path) -> str:
+    return (folder / _KEY).read_text(encoding="utf-8").strip()
+
+
+@contextlib.contextmanager
+def _room_in(folder: Path) -> Iterator[None]:
+    """Says in words that nothing can be written. Every file is written whole or not at all."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise CheckpointFailed(
+            f"Nothing more can be written in '{folder}': {error.strerror}.",
+            hint="Free some space or give another --out; the same command then goes on from what was saved.",
+        ) from error
 
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """The folder to ourselves. Raises `InputError` where another process works in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as stream:
+    with (folder / _LOCK).open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

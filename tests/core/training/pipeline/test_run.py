@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 
 from core.errors import InputError
 from core.models.adapters import WEIGHTS, read_adapter
-from core.training.faults import RewardFailed
+from core.training.faults import CheckpointFailed, RewardFailed
 from core.training.journal import Journal, read_journal
 from core.training.pipeline import run as run_module
 from core.training.pipeline import stages
@@ -20,6 +22,7 @@ from core.training.pipeline.run import Outcome, open_bench, run_recipe
 from core.training.pipeline.stages import StageResult
 
 WriteRecipe = Callable[..., Path]
+SFT = 'kind = "sft"\nsteps = 2\nrows = 2\nrow_tokens = 128\nloop = { trackers = [] }'
 
 
 def run(path: Path, out: Path, *overrides: str, restart: bool = False) -> Outcome:
@@ -153,6 +156,47 @@ def test_two_processes_do_not_share_a_folder(write_recipe: WriteRecipe, tmp_path
     path = write_recipe()
     with run_module._alone_in(tmp_path / "out"), pytest.raises(InputError, match="Another process"):
         run(path, tmp_path / "out")
+
+
+def test_a_folder_with_something_else_is_left_alone(write_recipe: WriteRecipe, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    (out / "1-notes").mkdir(parents=True)
+    with pytest.raises(InputError, match="something else"):
+        run(write_recipe(), out, restart=True)
+    assert (out / "1-notes").is_dir()
+
+
+def test_a_full_disk_is_said_in_words_and_the_run_goes_on(
+    write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_recipe()
+    whole = never_killed(path, tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for place in ("core.training.pipeline.evaluation.write_atomic", "core.training.pipeline.stages.write_atomic"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, full)
+            with pytest.raises(CheckpointFailed, match="No space left"):
+                run(path, tmp_path / "full")
+    run(path, tmp_path / "full")
+    assert weights(tmp_path / "full") == whole
+
+
+def test_prepared_data_in_two_languages(write_recipe: WriteRecipe, tmp_path: Path, run_cli) -> None:
+    rows = [
+        {"prompt": f"{'问' if number % 2 else 'ask'} {chr(97 + number % 26)}{number}", "response": f"{number}"}
+        for number in range(40)
+    ]
+    source = tmp_path / "pairs.jsonl"
+    source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    folder = tmp_path / "prepared"
+    code, _, err = run_cli("train", "prepare", source, "--out", folder, "--similarity", "0", "--validation", "0.2")
+    assert code == 0, err
+    path = write_recipe(SFT)
+    path.write_text(re.sub(r"file = .*", 'prepared = "prepared"', path.read_text()))
+    assert run(path, tmp_path / "out", "data.test=2").report["data"]["examples"]["test"] == 2
 
 
 REWARD = 'kind = "reward"\nsteps = 3\npairs = 4\nadapter = { rank = 2 }\nlearning_rate = 0.01\nevaluate_every = 2'
