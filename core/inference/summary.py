@@ -159,6 +159,17 @@ class Guarded:
         return left_out(text, self.keeps.get(evidence, ()))
 
 
+def adds_no(words: re.Pattern[str], objection: Callable[[str], str]) -> Guard:
+    """A guard against what `words` finds in a sentence and does not find in its evidence: "hold" is not "holders"."""
+
+    def guard(sentence: str, evidence: str) -> str:
+        known = {match.group().casefold() for match in words.finditer(evidence)}
+        added = [match.group() for match in words.finditer(sentence) if match.group().casefold() not in known]
+        return objection(added[0]) if added else ""
+
+    return guard
+
+
 def out_of_place(text: str, evidence: str) -> str:
     """The first number or name of a text that does not follow the one before it in the evidence; "" for none.
 

@@ -14,7 +14,7 @@ from apps.finance_risk.filings.lines import line_title
 from apps.finance_risk.report.analysis import RiskReport
 from apps.finance_risk.report.words import amount, word
 from core.inference import Generator
-from core.inference.summary import Point, Summary, tell
+from core.inference.summary import Point, Summary, adds_no, tell
 from core.progress import ProgressCallback
 from core.text import Language
 
@@ -52,11 +52,7 @@ def tell_report(
     report: RiskReport, language: Language, generator: Generator, progress: ProgressCallback | None = None
 ) -> Summary:
     """The points, in the model's words where its sentences are supported and give no advice, else in the template's."""
-
-    def no_advice(sentence: str, evidence: str) -> str:
-        given = [match.group() for match in _ADVICE.finditer(sentence) if match.group().lower() not in evidence.lower()]
-        return word("refused_advice", language, given[0]) if given else ""
-
+    no_advice = adds_no(_ADVICE, lambda given: word("refused_advice", language, given))
     return tell(generator, narrative_points(report, language), language, guards=(no_advice,), progress=progress)
 
 

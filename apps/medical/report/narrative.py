@@ -16,7 +16,7 @@ from apps.medical.report.sheet import warning
 from apps.medical.report.wording import Wording
 from core.extraction import TermDictionary
 from core.inference import Generator
-from core.inference.summary import Point, Summary, tell
+from core.inference.summary import Point, Summary, adds_no, tell
 from core.progress import ProgressCallback
 from core.text import Language
 
@@ -61,10 +61,7 @@ def tell_diagnosis(
 ) -> Summary:
     """The points, in the model's words where they pass every check, else in the template's."""
     say = Wording(doctor, language)
-
-    def no_advice(sentence: str, evidence: str) -> str:
-        given = [match.group() for match in _ADVICE.finditer(sentence) if match.group().lower() not in evidence.lower()]
-        return say.text("refused_advice", given[0]) if given else ""
+    no_advice = adds_no(_ADVICE, lambda given: say.text("refused_advice", given))
 
     def same_side(sentence: str, evidence: str) -> str:
         given = [match.group() for match in _AGAINST.finditer(sentence) if not _AGAINST.search(evidence)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.inference import Completion
-from core.inference.summary import Guarded, Point, left_out, out_of_place, tell
+from core.inference.summary import Guarded, Point, adds_no, left_out, out_of_place, tell
 from core.metrics.metric import Context
 
 SCORE = Point("score", "At 2024-12-31, the score is -0.62, which is in the distress zone.")
@@ -77,6 +78,20 @@ def test_a_guard_refuses_what_the_metric_lets_pass():
 
     (told,) = words({SCORE.template: wording}, SCORE, guards=[guard])
     assert told.by == "template" and "no scores today" in told.reason
+
+
+@pytest.mark.parametrize(
+    ("sentence", "evidence", "objection"),
+    [
+        ("Hold the shares.", "Shareholders approved the merger.", "advice: Hold"),
+        ("Holders hold shares.", "Those who HOLD shares approved it.", ""),
+        ("建议买入。", "董事会建议分红。", "advice: 买入"),
+        ("Shareholders approved it.", "", ""),
+    ],
+)
+def test_words_inside_other_words_are_no_evidence(sentence: str, evidence: str, objection: str):
+    no_advice = adds_no(re.compile(r"\b(?:hold|buy)\b|建议|买入", re.IGNORECASE), "advice: {}".format)
+    assert no_advice(sentence, evidence) == objection
 
 
 def test_fixed_points_are_never_put_to_the_model():
