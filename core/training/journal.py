@@ -93,7 +93,7 @@ def read_journal(folder: Path) -> list[dict[str, float]]:
 
 def _drop_after(path: Path, samples: Path, step: int) -> None:
     if path.is_file():
-        kept = [row for row in read_journal(path.parent) if row["step"] <= step]
+        kept = [row for row in read_journal(path.parent) if step and row["step"] <= step]  # 0 is measured anew
         write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
     if samples.is_dir():
         for table in samples.glob("step-*.jsonl"):

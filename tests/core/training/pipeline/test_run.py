@@ -76,7 +76,10 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_adapter(
             run(path, tmp_path / "killed", *fast)
     run(path, tmp_path / "killed", *fast)
     assert weights(tmp_path / "killed") == whole
-    assert read_journal(tmp_path / "killed" / "2-grpo")[-1]["step"] == 4
+    for stage, steps, evaluations in (("1-sft", 6, 3), ("2-grpo", 4, 3)):
+        rows = read_journal(tmp_path / "killed" / stage)
+        assert [row["step"] for row in rows if "reward/mean" in row or "loss" in row] == list(range(1, steps + 1))
+        assert len([row for row in rows if "evaluation" in row]) == evaluations
 
 
 _WHOLE: dict[str, bytes] = {}
