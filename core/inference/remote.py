@@ -47,7 +47,6 @@ class RemoteGenerator:
         self._client = EndpointClient(url, key, timeout_seconds=timeout_seconds, attempts=attempts)
         self._model = model
         self._logprobs = logprobs
-        self._adapter: str | None = None
 
     @classmethod
     def from_settings(cls, current: Settings) -> RemoteGenerator:
@@ -73,17 +72,21 @@ class RemoteGenerator:
         """The model and where it is."""
         return f"{self._model} at {self._client.url}"
 
-    def use_adapter(self, name: str, folder: Path) -> None:
-        """Let a vLLM server load the adapter in `folder`, which it must be able to read, and generate with it from now
-        on; one given before is unloaded.
+    def load_adapter(self, name: str, folder: Path) -> None:
+        """Let a vLLM server load the adapter in `folder`, which it must be able to read.
 
         Raises:
             EndpointError: the server does not take adapters while it runs (VLLM_ALLOW_RUNTIME_LORA_UPDATING).
         """
         self._client.send("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())})
-        before, self._adapter, self._model = self._adapter, name, name
-        if before is not None and before != name:
-            self._client.send("/unload_lora_adapter", {"lora_name": before})
+
+    def unload_adapter(self, name: str) -> None:
+        """Let a vLLM server forget an adapter. Raises as `load_adapter`."""
+        self._client.send("/unload_lora_adapter", {"lora_name": name})
+
+    def use_adapter(self, name: str) -> None:
+        """Generate with this adapter from now on: servers take its name for a model's."""
+        self._model = name
 
     def generate(
         self,

@@ -9,6 +9,7 @@ must be able to read the folder that adapters are written to.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from core.models.adapters import AdapterCard
 from core.prompts.messages import RawText
 from core.training.policy import ADAPTER, Policy
 from core.training.streams import Group
+from core.training.team import Alone, Team, by_first
 
 _SEEDS = 2**31
 """Servers keep seeds in 32 bits."""
@@ -52,17 +54,25 @@ class EndpointSampler:
         generator: made with `logprobs=True`, so that the gap can be reported.
         policy: whose adapter is sent, where it has one, and whose scorer gives the log-probabilities.
         folder: adapters are written here, one a step; the server reads them. None leaves the endpoint as it is.
-        sync_every: steps; the endpoint's policy is at most so many steps old.
+        sync_every: steps; the endpoint's policy is less than so many steps old.
+        team: processes that draw from the endpoint together; the first sends the adapters.
     """
 
     def __init__(
-        self, generator: RemoteGenerator, policy: Policy, *, folder: Path | None = None, sync_every: int = 1
+        self,
+        generator: RemoteGenerator,
+        policy: Policy,
+        *,
+        folder: Path | None = None,
+        sync_every: int = 1,
+        team: Team | None = None,
     ) -> None:
         if folder is not None and policy.adapters is None:
             raise InputError("An endpoint takes adapters, not whole models.", hint="Train with an adapter.")
         self._generator, self._policy, self._folder, self._sync_every = generator, policy, folder, sync_every
         self._tokenizer = policy.loaded.tokenizer
         self._sent: int | None = None
+        self._team: Team = team or Alone()
         self._figures: dict[str, float] = {}
 
     def figures(self) -> Mapping[str, float]:
@@ -170,12 +180,21 @@ class EndpointSampler:
         if self._folder is None:
             return
         if self._sent is None or step - self._sent >= self._sync_every:
-            loaded, name = self._policy.loaded, f"policy-{step}"
-            card = AdapterCard(
-                name=name, base=loaded.name, base_fingerprint=loaded.fingerprint, data_sha256="0" * 64, seed=0
-            )
-            assert self._policy.adapters is not None
-            self._policy.adapters.save(ADAPTER, self._folder / name, card)
-            self._generator.use_adapter(name, self._folder / name)
+            name = f"policy-{step}"
+            by_first(self._team, lambda: self._send(name))
+            self._generator.use_adapter(name)
             self._sent = step
         self._figures["policy/endpoint_age"] = float(step - self._sent)
+
+    def _send(self, name: str) -> None:
+        loaded, adapters = self._policy.loaded, self._policy.adapters
+        assert adapters is not None
+        assert self._folder is not None
+        card = AdapterCard(
+            name=name, base=loaded.name, base_fingerprint=loaded.fingerprint, data_sha256="0" * 64, seed=0
+        )
+        adapters.save(ADAPTER, self._folder / name, card)
+        self._generator.load_adapter(name, self._folder / name)
+        if self._sent is not None:
+            self._generator.unload_adapter(f"policy-{self._sent}")
+            shutil.rmtree(self._folder / f"policy-{self._sent}", ignore_errors=True)

@@ -19,6 +19,7 @@ from core.training.evolution import EvolutionLearner
 from core.training.ift import AlternatingLearner
 from core.training.loop import Learner
 from core.training.pipeline.bench import Bench, encoder_of, prompt_items
+from core.training.pipeline.endpoint import endpoint_of
 from core.training.pipeline.evaluation import Evaluation, policy_key
 from core.training.pipeline.examples import Example
 from core.training.pipeline.pairs import drawn_pairs, given_pairs
@@ -181,6 +182,7 @@ def _optimised(stage: Stage, bench: Bench, place: Place) -> Work:
         steps=stage.steps,
         seed=seed,
         team=bench.team,
+        endpoint=endpoint_of(stage.endpoint, policy, place.folder, bench.team),
     )
     return _work(learner, stage.steps, _measured(bench, policy), policy, reward)
 
@@ -227,6 +229,7 @@ def _alternation(stage: AlternationStage, bench: Bench, place: Place) -> Work:
             steps=stage.steps,
             seed=seed,
             team=bench.team,
+            endpoint=endpoint_of(stage.endpoint, policy, place.folder, bench.team),
         ),
         model,
         demonstrations,

@@ -157,15 +157,26 @@ class RewardStage(_Stage):
         return False
 
 
+class EndpointChoice(Strict):
+    """A vLLM server that draws responses, the base model `model` at `url`. It is sent the adapter each `sync_every`
+    steps, through a folder it can read; 0 never does, and it then draws from what it serves."""
+
+    url: str
+    model: str
+    sync_every: int = Field(1, ge=0)
+
+
 class _PolicyStage(_Stage):
     """`metric`: an expression, of which "reward_model" may be a part, or "module:function" where the recipe says
-    `run_code`. `cut`: what a response gets in addition that came to no end within its tokens."""
+    `run_code`. `cut`: what a response gets in addition that came to no end within its tokens. `endpoint`: what
+    draws the responses, if not the model itself."""
 
     steps: int = Field(ge=1)
     metric: str = Field(min_length=1)
     cut: float = 0.0
     practice: PracticeConfig = Field(default_factory=PracticeConfig)
     optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig)
+    endpoint: EndpointChoice | None = None
 
 
 class PPOStage(_PolicyStage):
