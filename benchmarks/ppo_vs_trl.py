@@ -1,6 +1,6 @@
 """What a step of PPO costs, beside TRL's, and whether both learn the same.
 
-    python -m benchmarks.ppo_vs_trl [--rounds 3]
+    python -m benchmarks.ppo_vs_trl [--rounds 1]
     python -m benchmarks.ppo_vs_trl --curves [--seeds 5]
 
 The anchor is TRL 1.10.0, the last to have a PPO trainer, in an environment of its own. Both sides take the same random
@@ -87,7 +87,7 @@ def learning(python: Path, folder: Path, seeds: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--curves", action="store_true", help="learning curves in place of costs")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--anchor-python", type=Path, help=f"a Python that has {ANCHOR}; default: made on first use")
