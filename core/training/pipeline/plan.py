@@ -217,5 +217,6 @@ def describe_plan(bench: Bench, plan: Plan) -> str:
     lines.append(f"measured: {', '.join(recipe.metrics)}; chosen by: {recipe.choice}")
     there = memory_bytes() / 1e9
     lines.append(f"memory: about {plan.memory_bytes / 1e9:.1f} GB (estimated) of {there:.1f} GB")
+    lines.append(f"number format: {plan.placement.dtype} on {plan.placement.device} ({plan.placement.reason})")
     lines.append(f"output: {bench.folder}")
     return "\n".join(lines)
