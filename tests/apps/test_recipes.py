@@ -7,7 +7,7 @@ import pytest
 
 from core.products import load_products
 from core.training.pipeline.examples import check_data
-from core.training.pipeline.plan import check_metrics
+from core.training.pipeline.checks import check_stages
 from core.training.pipeline.reading import known_recipes, read_recipe
 from core.training.pipeline.run import load_data, open_bench
 
@@ -24,7 +24,7 @@ def test_a_recipe_is_for_the_default_model_and_learns_in_two_stages(name: str, t
     path = known_recipes()[name]
     recipe = read_recipe(path)
     bench = open_bench(recipe, path, tmp_path)
-    check_metrics(bench)
+    check_stages(bench)
     assert recipe.model == "qwen2.5-coder-0.5b"
     assert [stage.kind for stage in recipe.stage] == ["sft", "grpo"]
     assert recipe.promote

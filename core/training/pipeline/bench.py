@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import InputError
 from core.metrics.metric import Metric
@@ -21,6 +22,8 @@ from core.training.seeds import derived_seed
 from core.training.team import Team
 
 EVALUATIONS = "evaluations"
+_UNSTATED_CONTEXT = 2048
+"""Where a model's configuration does not say, as `core.inference.rollout` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,16 @@ def encoder_of(loaded: LoadedModel) -> ChatEncoder:
     return ChatEncoder(loaded.tokenizer, loaded.model.config.model_type)
 
 
+def context_of(config: Any) -> int:
+    """Tokens that a model takes, prompt and response together."""
+    text = config.get_text_config(decoder=True)
+    return int(getattr(text, "max_position_embeddings", None) or _UNSTATED_CONTEXT)
+
+
 def prompt_items(examples: Sequence[Example], loaded: LoadedModel, max_tokens: int) -> list[PromptItem]:
     """Prompts as tokens. Raises `InputError` for one that leaves no room for a response of `max_tokens`."""
     encoder = encoder_of(loaded)
-    config = loaded.model.config.get_text_config(decoder=True)
-    context = getattr(config, "max_position_embeddings", None) or 2048
+    context = context_of(loaded.model.config)
     items = []
     for example in examples:
         ids = tuple(encoder.prompt(example.prompt))

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.metrics.metric import Metric
 from core.models.hardware import BYTES_PER_NUMBER, Placement, choose_training_placement, memory_bytes
 from core.models.locate import locate
 from core.training.data.chat_tokens import ChatEncoder
 from core.training.data.records import SPLITS
-from core.training.pipeline.bench import Bench
+from core.training.pipeline.bench import Bench, context_of
+from core.training.pipeline.checks import check_room
 from core.training.pipeline.examples import Example
-from core.training.pipeline.learners import chats_of, supervised_steps
+from core.training.pipeline.learners import supervised_steps
 from core.training.pipeline.recipe import (
     AlternationStage,
     EvolutionStage,
@@ -23,7 +23,6 @@ from core.training.pipeline.recipe import (
     Stage,
     SupervisedStage,
 )
-from core.training.pipeline.rewards import build_reward, check_needs, is_code, metric_part
 from core.training.token_logprobs import KEEP_BYTES
 
 _BACKWARD = 2
@@ -36,12 +35,29 @@ _OPTIMISER_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Tokens of a split: prompts and references, means and the longest of both together."""
+    """Tokens of a split's prompts and of their references, example by example."""
 
-    examples: int
-    prompt: float
-    reference: float
-    longest: int
+    prompts: tuple[int, ...]
+    references: tuple[int, ...]
+
+    @property
+    def examples(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def prompt(self) -> float:
+        """Mean."""
+        return statistics.fmean(self.prompts)
+
+    @property
+    def reference(self) -> float:
+        """Mean."""
+        return statistics.fmean(self.references)
+
+    @property
+    def totals(self) -> list[int]:
+        """Of prompt and reference together."""
+        return [prompt + reference for prompt, reference in zip(self.prompts, self.references, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,7 @@ class StagePlan:
     tokens: float
     drawn: int
     piece_tokens: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +90,6 @@ class Plan:
         return [stage.tokens for stage in self.stages]
 
 
-def check_metrics(bench: Bench) -> None:
-    """Raises `InputError` for a metric there is not, or that the data has not what it takes for."""
-    recipe, data = bench.recipe, bench.data
-    for metric in bench.metrics.values():
-        for split in ("validation", "test"):
-            check_needs(metric, data.split(split))
-    for stage in recipe.stage:
-        if not stage.expression:
-            continue
-        if is_code(stage.expression):
-            build_reward(stage.expression, data.metrics, code=bench.code)
-            continue
-        part: Metric | None = metric_part(stage.expression, data.metrics)
-        if part is not None:
-            check_needs(part, data.train)
-            check_needs(part, data.validation)  # where signs of hacking are looked for
-
-
 def make_plan(bench: Bench) -> Plan:
     """The plan of a run. Raises `UnknownName` and `ModelNotAvailable` as `locate` does."""
     import transformers
@@ -101,6 +100,7 @@ def make_plan(bench: Bench) -> Plan:
     config = transformers.AutoConfig.from_pretrained(located.folder, **options)
     encoder = ChatEncoder(tokenizer, config.model_type)
     lengths = {split: _lengths(bench.data.split(split), encoder) for split in SPLITS}
+    check_room(bench, {split: one.prompts for split, one in lengths.items()}, context_of(config))
     stages = tuple(_stage_plan(stage, bench, lengths) for stage in bench.recipe.stage)
     placement = choose_training_placement()
     weights, learning = _weights(config, bench)
@@ -109,20 +109,24 @@ def make_plan(bench: Bench) -> Plan:
 
 
 def _lengths(examples: Sequence[Example], encoder: ChatEncoder) -> Lengths:
-    prompts = [len(encoder.prompt(example.prompt)) for example in examples]
-    references = [len(encoder.answer(example.references[0])) if example.references else 0 for example in examples]
-    longest = max(map(sum, zip(prompts, references, strict=True)))
-    return Lengths(len(examples), statistics.fmean(prompts), statistics.fmean(references), longest)
+    return Lengths(
+        tuple(len(encoder.prompt(example.prompt)) for example in examples),
+        tuple(len(encoder.answer(example.references[0])) if example.references else 0 for example in examples),
+    )
 
 
 def _stage_plan(stage: Stage, bench: Bench, lengths: dict[str, Lengths]) -> StagePlan:
     train, held = lengths["train"], lengths["validation"]
     evaluation = held.examples * (held.prompt + _DECODE * bench.recipe.evaluate.max_tokens)
     learn = 1 + _BACKWARD
-    drawn = 0
+    drawn, note = 0, ""
     if isinstance(stage, SupervisedStage):
-        chats_of(bench.data.train)
-        chats_of(bench.data.validation)
+        cut = sum(total > stage.row_tokens for total in train.totals)
+        note = (
+            f"{cut} of {train.examples} examples are longer than row_tokens = {stage.row_tokens} and are cut"
+            if cut
+            else ""
+        )
         tokens = train.examples * (train.prompt + train.reference)
         batches = max(1, round(tokens / (stage.row_tokens * stage.rows)))
         steps = supervised_steps(stage, batches)
@@ -157,7 +161,7 @@ def _stage_plan(stage: Stage, bench: Bench, lengths: dict[str, Lengths]) -> Stag
         work += steps * practice.prompts * group * passes
         piece = min(float(practice.piece_tokens), practice.prompts * group)
     evaluations = (2 + steps // stage.loop.evaluate_every) if stage.loop.evaluate_every else 1
-    return StagePlan(stage.kind, steps, work + evaluations * evaluation, drawn, piece)
+    return StagePlan(stage.kind, steps, work + evaluations * evaluation, drawn, piece, note)
 
 
 def _weights(config: Any, bench: Bench) -> tuple[int, int]:
@@ -207,13 +211,15 @@ def describe_plan(bench: Bench, plan: Plan) -> str:
     for split, one in plan.lengths.items():
         lines.append(
             f"  {split:<11}{one.examples:>6} examples, {one.prompt:.0f} tokens a prompt, {one.reference:.0f} a "
-            f"reference, at most {one.longest}"
+            f"reference, at most {max(one.totals)}"
         )
     for number, stage in enumerate(plan.stages, start=1):
         drawn = f", {stage.drawn:,} responses drawn" if stage.drawn else ""
         lines.append(
             f"  stage {number}: {stage.kind:<10}{stage.steps:>6} steps, about {stage.tokens / 1e3:,.0f} k tokens{drawn}"
         )
+        if stage.note:
+            lines.append(f"           {stage.note}")
     lines.append(f"measured: {', '.join(recipe.metrics)}; chosen by: {recipe.choice}")
     there = memory_bytes() / 1e9
     lines.append(f"memory: about {plan.memory_bytes / 1e9:.1f} GB (estimated) of {there:.1f} GB")

@@ -25,6 +25,7 @@ from core.models.adapters import CONFIG, WEIGHTS, Adapter, read_adapter, with_re
 from core.products import load_products
 from core.training.faults import CheckpointFailed
 from core.training.pipeline.bench import Bench
+from core.training.pipeline.checks import check_stages
 from core.training.pipeline.evaluation import Evaluation, policy_key
 from core.training.pipeline.examples import (
     RecipeData,
@@ -35,7 +36,7 @@ from core.training.pipeline.examples import (
     sha256_of_examples,
 )
 from core.training.pipeline.learners import Place
-from core.training.pipeline.plan import Plan, check_metrics, make_plan
+from core.training.pipeline.plan import Plan, make_plan
 from core.training.pipeline.progress import RecipeProgress
 from core.training.pipeline.promotion import Verdict, check_name, promote, promoted_name
 from core.training.pipeline.recipe import Recipe
@@ -88,7 +89,7 @@ def open_bench(
         path.parent if recipe.run_code else None,
         team or current_team(),
     )
-    check_metrics(bench)
+    check_stages(bench)
     return bench
 
 
@@ -269,7 +270,10 @@ def _room_in(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """The folder to ourselves. Raises `InputError` where another process works in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"'{folder}' cannot be made: {error.strerror}.", hint="Give another --out.") from error
     with (folder / _LOCK).open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

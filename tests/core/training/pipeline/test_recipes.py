@@ -100,6 +100,14 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(write_recipe: WriteRecipe,
     assert not (tmp_path / "out").exists()
 
 
+def test_too_long_a_response_is_found_before_the_first_stage(write_recipe: WriteRecipe, run_cli) -> None:
+    path = write_recipe('kind = "sft"\nrow_tokens = 50', GRPO)
+    code, out, _ = run_cli("train", "run", path, "--dry-run")
+    assert code == 0 and "of 12 examples are longer than row_tokens = 50 and are cut" in out
+    code, _, err = run_cli("train", "run", path, "--dry-run", "--set", "stage.2.max_tokens=250")
+    assert code == 1 and "with a response of 250 (stage 2 (grpo): max_tokens)" in err
+
+
 def test_recipes_are_found_by_product_and_by_path(write_recipe: WriteRecipe, run_cli) -> None:
     assert find_recipe("customer-service/answers").name == "answers.toml"
     assert find_recipe(str(write_recipe(GRPO))).name == "words.toml"
@@ -123,7 +131,9 @@ def test_a_metric_the_data_cannot_feed_is_named_with_the_example(
     sft = write_recipe('kind = "sft"', data=path, tail=tail)
     sft.write_text(sft.read_text().replace('["chrf", "rouge_l"]', "[]"))
     code, _, err = run_cli("train", "run", sft, "--dry-run")
-    assert code == 1 and "No example has a reference" in err
+    assert code == 1 and "Stage 1 (sft): No train example has a reference" in err
+    code, _, err = run_cli("train", "run", sft, "--dry-run", "--set", "stage.1.kind=dpo", "--set", "stage.1.steps=1")
+    assert code == 1 and "Stage 1 (dpo): No train example has a rejected response" in err
 
 
 def example(name: str, group: str = "") -> Example:
