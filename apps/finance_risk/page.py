@@ -121,13 +121,11 @@ def _show_score(page: Page, report: RiskReport) -> None:
 def _show_place(page: Page, report: RiskReport, facts: list[Fact], *, key: str) -> None:
     """Choose a fact; see its table with the cell marked, and the identities it takes part in."""
 
-    def title(index: int) -> str:
-        fact = facts[index]
+    def title(fact: Fact) -> str:
         name, period = line_title(fact.concept, page.language), fact.period.describe(page.language)
         return f"{name} · {period} · {amount(fact.value)} {fact.unit} · {fact_address(fact)}"
 
-    index = st.selectbox(page.text("where"), range(len(facts)), format_func=title, key=key)
-    fact = facts[index]
+    fact = facts[page.select(page.text("where"), [title(fact) for fact in facts], key=key)]
     if fact.is_derived:
         st.text(page.text("derived_from", rule=fact.evidence.describe(page.language)))
     for cell in fact_cells(fact):
@@ -233,14 +231,13 @@ def _show_filing(page: Page, report: RiskReport) -> None:
     names = item_names(filing.cover.form_name)
     places: list[Item | None] = [None, *filing.items]
 
-    def title(index: int) -> str:
-        item = places[index]
+    def title(item: Item | None) -> str:
         if item is None:
             return page.text("whole")
         number = item_number(item)
         return f"{number} · {names.get(number, {}).get(page.language, item.title)}"
 
-    chosen = places[st.selectbox(page.text("item"), range(len(places)), format_func=title, key="item")]
+    chosen = places[page.select(page.text("item"), [title(item) for item in places], key="item")]
     start, end = (chosen.span.start, chosen.span.end) if chosen else (0, len(filing.text))
     end = min(end, start + _EXCERPT_CHARACTERS)
     st.caption(page.text("excerpt", start=f"{start:,}", end=f"{end:,}", total=f"{len(filing.text):,}"))

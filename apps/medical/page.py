@@ -208,12 +208,8 @@ def _show_graph(page: Page, say: Wording, diagnosis: Diagnosis) -> None:
     if not candidates:
         st.info(page.text("no_candidates"))
         return
-    chosen = st.selectbox(
-        page.text("candidate"),
-        range(len(candidates)),
-        format_func=lambda index: f"{candidates[index].rank}. {say.names.disease(candidates[index].disease)}",
-        key="graph_candidate",
-    )
+    titles = [f"{candidate.rank}. {say.names.disease(candidate.disease)}" for candidate in candidates]
+    chosen = page.select(page.text("candidate"), titles, key="graph_candidate")
     graph = evidence_graph(say, diagnosis, candidates[chosen])
     paths = paths_to(say, graph, candidates[chosen])
     if not paths:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape
 
 import streamlit as st
@@ -103,6 +104,16 @@ class Page:
         )
         st.session_state[key] = chosen
         return str(chosen)
+
+    def select(self, label: str, options: Sequence[str], *, key: str) -> int:
+        """The place of one of `options` (display texts) in a menu, the first to begin with.
+
+        A menu that is offered other texts under its old key goes on showing the old one in the browser, over what
+        belongs to the new; so each set of texts has a widget of its own, and another set begins with the first again.
+        """
+        of_texts = sha256("\0".join(options).encode()).hexdigest()[:16]
+        chosen = st.selectbox(label, range(len(options)), format_func=options.__getitem__, key=f"{key}_{of_texts}")
+        return int(chosen)
 
     def highlight(self, text: str, marks: Sequence[Mark], legend: Mapping[str, str]) -> None:
         """`text` with labelled marks and a legend."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -35,6 +37,8 @@ def test_a_reader_goes_from_the_note_to_the_evidence(served_page, browser, scree
 
     page.get_by_role("tab", name="图谱").click()
     page.locator("[data-testid='stGraphVizChart'] svg").first.wait_for(timeout=30_000)
+    shown = page.get_by_role("combobox", name="疾病", exact=True)
+    expect(shown).to_have_value(re.compile("肝豆状核变性"))  # the disease drawn, not the sample's that was open before
     page.screenshot(path=str(screenshot_path))
 
     page.get_by_role("tab", name="病历与所见").click()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from apps.finance_risk import product as product_module
 from apps.finance_risk.page_views import grid_view, item_marks, waterfall
@@ -34,6 +35,11 @@ def labels(app: AppTest) -> list[str]:
     return [tab.label for tab in app.tabs]
 
 
+def menu(page: AppTest, key: str) -> Selectbox:
+    """What `Page.select` draws under `key`."""
+    return next(box for box in page.selectbox if (box.key or "").startswith(f"{key}_"))
+
+
 def test_it_opens_on_a_sample_with_its_score_and_facts(page: AppTest):
     assert labels(page)[2] == "Facts (81)"
     assert "HARROW VALE INSTRUMENTS, INC." in html(page) and "-0.62 – distress zone" in html(page)
@@ -41,8 +47,9 @@ def test_it_opens_on_a_sample_with_its_score_and_facts(page: AppTest):
 
 
 def test_choosing_a_fact_marks_its_cell(page: AppTest):
-    position = next(i for i, option in enumerate(page.selectbox(key="fact").options) if option.startswith("Inventory"))
-    page.selectbox(key="fact").set_value(position).run()
+    facts = menu(page, "fact")
+    position = next(i for i, option in enumerate(facts.options) if option.startswith("Inventory"))
+    facts.set_value(position).run()
     assert not page.exception and "▶ 71,655" in html(page)
 
 
@@ -61,7 +68,7 @@ def test_chinese(page: AppTest):
 
 
 def test_an_item_is_shown_as_text(page: AppTest):
-    page.selectbox(key="item").set_value(2).run()
+    menu(page, "item").set_value(2).run()
     assert not page.exception and "The river" not in html(page) and "credit agreement requires" in html(page)
 
 
