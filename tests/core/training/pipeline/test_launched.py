@@ -1,19 +1,28 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from core.cli import main
+from core.errors import InputError
 from core.training.launch import launch_command
+from core.training.pipeline.evaluation import Evaluation
+from core.training.pipeline.learners import Place, make_work, put_together
+from core.training.pipeline.reading import read_recipe
+from core.training.pipeline.run import open_bench
 from core.training.pipeline.stages import ADAPTER_FOLDER
 
 ROOT = Path(__file__).parents[4]
+SFT = 'kind = "sft"\nsteps = 2\nrows = 2\nrow_tokens = 128\nloop = { trackers = [] }'
 
 
 def launched(recipe: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -55,3 +64,25 @@ def test_a_fault_is_told_and_ends_all_processes(write_recipe: Callable[..., Path
     assert done.returncode != 0
     assert "error: The reward 'verdicts:verdict' failed: ValueError: no verdict" in done.stderr
     assert "cup-0" in done.stderr
+
+
+def test_sharded_weights_are_put_together_to_be_measured_and_saved(
+    write_recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = write_recipe(SFT, head="adapter = false")
+    bench = open_bench(read_recipe(recipe, []), recipe, tmp_path / "out")
+    place = Place(1, tmp_path / "out/1-sft", None, None, Evaluation(()))
+    work = make_work(bench.recipe.stage[0], bench, place)
+    work.learner.step(0)
+    learned = {name: value.clone() for name, value in work.learner.state().tensors.items()}
+    assert put_together(work, bench, place) is work
+    sharded = SimpleNamespace(rank=0, size=2, sharding="fsdp2")
+    whole = put_together(work, dataclasses.replace(bench, team=sharded), place)  # type: ignore[arg-type]
+    assert whole.policy is not None
+    assert whole.policy is not work.policy
+    for name, weights in whole.policy.parameters.items():
+        assert torch.equal(weights, learned[f"master/{name}"])
+    adapted = write_recipe(SFT, name="adapted")
+    bench = open_bench(read_recipe(adapted, []), adapted, tmp_path / "adapted")
+    with pytest.raises(InputError, match="only where all of them learn"):
+        make_work(bench.recipe.stage[0], dataclasses.replace(bench, team=sharded), place)  # type: ignore[arg-type]
