@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -99,8 +100,16 @@ def settings() -> Settings:
 
 
 def describe_settings(current: Settings) -> list[tuple[str, Any, str]]:
-    """`(name, value, origin)` for every setting; secrets stay masked."""
-    return [(name, getattr(current, name), _origin(name)) for name in Settings.model_fields]
+    """`(name, value, origin)` for every setting; secrets stay masked, in an address too."""
+    values = {name: getattr(current, name) for name in Settings.model_fields}
+    values["endpoint_url"] = values["endpoint_url"] and _without_secrets(values["endpoint_url"])
+    return [(name, value, _origin(name)) for name, value in values.items()]
+
+
+def _without_secrets(url: str) -> str:
+    """The address with stars for what may be a key: all before the last `@`, and all after a `?` or `#`."""
+    named = re.sub(r"^(\w+://)?.*@", r"\1***@", url, flags=re.DOTALL)
+    return re.sub(r"([?#]).*", r"\1***", named, flags=re.DOTALL)
 
 
 def _origin(name: str) -> str:

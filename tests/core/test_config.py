@@ -38,3 +38,20 @@ def test_a_key_never_shows(fresh_settings):
     fresh_settings(endpoint_key="sk-very-secret")
     shown = repr(Settings()) + str(describe_settings(settings()))
     assert "very-secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("http://localhost:8000/v1", "http://localhost:8000/v1"),
+        ("https://me:PASS@w@host/v1", "https://***@host/v1"),
+        ("me:PASS@host", "***@host"),
+        ("https://host/v1?key=PASS", "https://host/v1?***"),
+        ("https://me:PA#?SS@host/v1", "https://***@host/v1"),
+        ("https://me:PASS@host/?key=PASS", "https://***@host/?***"),
+    ],
+)
+def test_an_address_shows_without_its_secrets(fresh_settings, given: str, shown: str):
+    fresh_settings(endpoint_url=given)
+    values = {name: value for name, value, _ in describe_settings(settings())}
+    assert values["endpoint_url"] == shown
