@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.products import load_products
-from core.training.pipeline.examples import check_data
 from core.training.pipeline.checks import check_stages
+from core.training.pipeline.examples import check_data
 from core.training.pipeline.reading import known_recipes, read_recipe
 from core.training.pipeline.run import load_data, open_bench
 
