@@ -97,9 +97,9 @@ def current_team() -> Team:
     team = Accelerated(Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=_WAIT_HOURS))]))
     sharding = any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED"))
     if team.size != size or (sharding and not team.sharding):
-        what = f"{size} processes were launched, and accelerate lets them run as {team.size}"
+        what = "not put the weights in parts" if team.size == size else f"let each of {size} processes train alone"
         raise ConfigError(
-            f"The launch configuration does not work on this machine: {what} with sharding '{team.sharding}'.",
+            f"The launch configuration does not work on this machine: accelerate would {what}.",
             hint="Without GPUs, launch with --config ddp-cpu.",
         )
     return team

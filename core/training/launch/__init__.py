@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.errors import InputError, UnknownName, UnreadableFile
+from core.errors import ConfigError, InputError, UnknownName, UnreadableFile
 
 FOLDER = Path(__file__).parent
 CONFIGS = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
@@ -38,6 +38,22 @@ def launch_command(
         arguments += ["--num_processes", str(processes)]
     environment = {"ACCELERATE_USE_CPU": "true"} if _read(path).use_cpu else {}
     return [*arguments, *command], environment
+
+
+def check_devices(config: str, processes: int | None = None) -> None:
+    """Raises `ConfigError` where this machine has fewer GPUs than the configuration has processes on it."""
+    import torch
+
+    settings = _read(_find(config))
+    if settings.use_cpu:
+        return
+    wanted = (processes or settings.num_processes) // max(1, settings.num_machines)
+    there = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+    if there < wanted:
+        raise ConfigError(
+            f"'{config}' starts {wanted} processes on this machine, each with a GPU of its own; it has {there}.",
+            hint="Give --processes, or --config ddp-cpu to train on the CPU.",
+        )
 
 
 def _find(config: str) -> Path:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from core.products import Command
-from core.training.launch import CONFIGS, launch_command
+from core.training.launch import CONFIGS, check_devices, launch_command
 from core.training.pipeline.command import RUN
 
 _NOTE = """
@@ -37,12 +37,21 @@ def _run(arguments: argparse.Namespace) -> int:
     import os
     import shlex
     import subprocess
+    import sys
 
     command, environment = launch_command(arguments.config, recipe_command(arguments), processes=arguments.processes)
+    check_devices(arguments.config, arguments.processes)
     if arguments.dry_run:
         print(shlex.join([*(f"{name}={value}" for name, value in environment.items()), *command]), flush=True)
         return RUN.run(arguments)
-    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode  # noqa: S603
+    code = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode  # noqa: S603
+    if code:
+        print(
+            f"The launch ended with exit code {code}; the first 'error:' above says why. The same command goes on from "
+            "the last checkpoint.",
+            file=sys.stderr,
+        )
+    return code
 
 
 def recipe_command(arguments: argparse.Namespace) -> list[str]:

@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
 from core.cli import main
-from core.errors import InputError, UnknownName, UnreadableFile
-from core.training.launch import CONFIGS, launch_command
+from core.errors import ConfigError, InputError, UnknownName, UnreadableFile
+from core.training.launch import CONFIGS, check_devices, launch_command
 
 
 @pytest.mark.parametrize("name", ["ddp-cpu", "ddp", "fsdp2", "zero2", "zero3"])
@@ -59,10 +60,24 @@ def test_the_recipes_own_arguments_are_handed_on(monkeypatch: pytest.MonkeyPatch
         return Done()
 
     monkeypatch.setattr("subprocess.run", start)
-    given = ["--config", "ddp", "--processes", "4", "r.toml", "--out", "/o", "--set", "seed=1", "--set", "name=x"]
+    given = ["--config", "ddp-cpu", "--processes", "4", "r.toml", "--out", "/o", "--set", "seed=1", "--set", "name=x"]
     assert main(["train", "launch", *given, "--restart"]) == 7
     handed = ["-m", "core.cli", "train", "run", "r.toml", "--out", "/o", "--set", "seed=1", "--set", "name=x"]
     assert started[0][started[0].index("--num_processes") :] == ["--num_processes", "4", *handed, "--restart"]
+
+
+@pytest.mark.parametrize(("gpus", "processes", "fits"), [(0, 1, False), (2, 2, True), (2, 4, False)])
+def test_a_launch_on_fewer_gpus_than_processes_is_refused_at_once(
+    gpus: int, processes: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: gpus)
+    check_devices("ddp-cpu", 64)
+    if fits:
+        check_devices("fsdp2", processes)
+    else:
+        with pytest.raises(ConfigError, match=f"starts {processes} processes .* it has {gpus}"):
+            check_devices("fsdp2", processes)
 
 
 def test_help_says_what_is_tested(capsys: pytest.CaptureFixture[str]) -> None:
