@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import InputError
+from core.inference import Sampling, load_generator
 from core.models.adapter_store import adapter_names
 from core.models.adapters import WEIGHTS, read_adapter
 from core.training.pipeline.reading import read_recipe
@@ -35,7 +36,7 @@ def run(path: Path, out: Path) -> Outcome:
 
 
 def test_an_adapter_is_promoted_only_if_it_is_better_than_the_one_before(
-    write_recipe: WriteRecipe, greetings: Path, tmp_path: Path
+    write_recipe: WriteRecipe, greetings: Path, tmp_path: Path, tiny_folders: dict[str, Path]
 ) -> None:
     tail = '[promote]\nmetric = "exact_match"\nname = "greet"'
     weak = write_recipe(SAME.format(1), name="weak", data=greetings, tail=tail)
@@ -52,6 +53,9 @@ def test_an_adapter_is_promoted_only_if_it_is_better_than_the_one_before(
     assert kept.card.files[WEIGHTS] == read_adapter(tmp_path / "good" / "adapter").card.files[WEIGHTS]
     measured = kept.card.measurement("exact_match")
     assert measured is not None and measured.n == 10 and measured.value > 0.5
+
+    generator = load_generator(f"{tiny_folders['qwen2']}+greet")
+    assert generator.generate([[{"role": "user", "content": "ask 99"}]], Sampling(max_tokens=6))[0].text == "ok"
 
     again = run(good, tmp_path / "good")
     assert again.verdict is not None and "already" in again.verdict.reason
