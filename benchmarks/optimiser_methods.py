@@ -167,6 +167,11 @@ METHODS = (
     Method("DPO", 1e-3, (1e-4, 3e-4, 1e-3, 3e-3), PreferencesAsDrawn),
     Method("evolution", 3.0, (3.0, 6.0, 10.0), evolving),
 )
+REPEATED = (
+    Method("GRPO, 4 epochs", 3e-3, (3e-3,), optimised(GRPO(samples=GROUP, epochs=4))),
+    Method("RLOO, 4 epochs", 3e-3, (3e-3,), optimised(Reinforce(samples=GROUP, epochs=4))),
+)
+"""What of PPO's lead is its four passes over a batch; run where they are named."""
 
 
 def drawn_samples(

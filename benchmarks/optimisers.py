@@ -30,7 +30,7 @@ import torch
 
 from benchmarks.line_plot import Line, Panel, draw
 from benchmarks.notes_task import prompt_items, puzzles, starting_policy
-from benchmarks.optimiser_methods import METHODS, ROUND, Method, Point, Task, one_run
+from benchmarks.optimiser_methods import METHODS, REPEATED, ROUND, Method, Point, Task, one_run
 from core.files import write_atomic
 from core.metrics.rouge import RougeL
 from core.training.experience import PromptItem
@@ -80,7 +80,8 @@ def table(found: dict[str, dict[str, Any]]) -> str:
     for title, one in found.items():
         cells = [f"{one[name]:.2f} ± {one[f'{name}_error']:.2f}" for name in ("drawn", "greedy", "kl")]
         cells.append(f"{one['seconds']:.1f}")
-        cells += ["–" if one[name] is None else f"{one[name]:,}" for name in _TO_THRESHOLD]
+        some = "" if one["reached"] in (0, len(TEST_SEEDS)) else f" ({one['reached']} of {len(TEST_SEEDS)} seeds)"
+        cells += ["–" if one[name] is None else f"{one[name]:,}{some}" for name in _TO_THRESHOLD]
         rows.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -155,7 +156,7 @@ def _begin(task: Task, held_out: Sequence[PromptItem]) -> None:
 
 
 def _do(job: Job) -> list[Point]:
-    method = next(method for method in METHODS if method.title == job.title)
+    method = next(method for method in (*METHODS, *REPEATED) if method.title == job.title)
     return one_run(_given[0], method, job.rate, job.seed, _given[1], job.rounds, job.every)
 
 
@@ -185,7 +186,7 @@ def compare(workers: Workers, methods: Sequence[Method], rounds: int) -> dict[st
         runs.setdefault(job.title, []).append(points)
     found = {title: summary(some) for title, some in runs.items()}
     print(table(found))
-    if len(methods) == len(METHODS):
+    if tuple(methods) == METHODS:
         write_atomic(PLOT, plot(runs))
     before = next(iter(runs.values()))[0][0]
     start = {"drawn": round(before.drawn, 3), "greedy": round(before.greedy, 3)}
@@ -196,12 +197,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sweep", action="store_true", help="choose learning rates; nothing is written")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of {ROUND} responses each")
-    titles = [method.title for method in METHODS]
-    parser.add_argument("--methods", nargs="+", choices=titles, default=titles)
+    every = {method.title: method for method in (*METHODS, *REPEATED)}
+    usual = [method.title for method in METHODS]
+    parser.add_argument("--methods", nargs="+", choices=every, default=usual)
     parser.add_argument("--processes", type=int, default=2, help="runs at a time")
     given = parser.parse_args()
     _be_quiet_on_one_thread()
-    methods = [method for method in METHODS if method.title in given.methods]
+    methods = [every[title] for title in given.methods]
     task, validation, test = task_and_held_out()
     workers = Workers(task, validation if given.sweep else test, given.processes)
     found = (sweep if given.sweep else compare)(workers, methods, given.rounds)
