@@ -15,7 +15,8 @@ from core.config import settings
 from core.errors import InputError, UnknownName
 from core.files import decode_text, read_bytes
 from core.products import load_products
-from core.training.pipeline.recipe import Recipe, Stage, settings_of
+from core.training.pipeline.placing import settings_of
+from core.training.pipeline.recipe import Recipe, Stage
 
 _HINT = "docs/core.md, section Training, shows a recipe; `trivium train run RECIPE --dry-run` checks one."
 

@@ -7,9 +7,8 @@ control is then written `kl_target`, `kl_coefficient`, `kl_horizon`.
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,6 +19,7 @@ from core.training.evolution import EvolutionConfig
 from core.training.ift import AlternationConfig
 from core.training.loop import Cadence
 from core.training.optimiser import OptimiserConfig
+from core.training.pipeline.placing import placed
 from core.training.policy_learner import PracticeConfig
 from core.training.preference import PreferenceConfig
 from core.training.reward.model import RewardModelConfig
@@ -93,9 +93,7 @@ class Judged(Strict):
 
 
 class _Stage(Strict):
-    """What all stages share. `derived`: settings of parts that follow from `kind` and are not to be given."""
-
-    derived: ClassVar[frozenset[str]] = frozenset({"name", "objective"})
+    """What all stages share."""
 
     loop: Pace = Field(default_factory=Pace)
 
@@ -305,71 +303,3 @@ class Recipe(Strict):
     def metrics(self) -> tuple[str, ...]:
         """Everything that is measured: `choice` first."""
         return tuple(dict.fromkeys([self.choice, *self.evaluate.metrics]))
-
-
-def parts_of(stage: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """The parts of a stage, in order, by name; `loop` last."""
-    found = {
-        name: info.annotation
-        for name, info in stage.model_fields.items()
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
-    }
-    ordered = sorted(found, key=lambda name: _ORDER.index(name) if name in _ORDER else -1)
-    return {name: found[name] for name in ordered}
-
-
-_ORDER = (
-    "algorithm",
-    "alternation",
-    "practice",
-    "preference",
-    "evolution",
-    "model",
-    "judged",
-    "optimiser",
-    "discriminator",
-    "loop",
-)
-
-
-def settings_of(stage: type[BaseModel]) -> dict[str, tuple[str, ...]]:
-    """Where each setting that may stand in the stage itself belongs: ("practice", "prompts"), ("practice", "kl",
-    "target"). Settings of the stage's own are not among them."""
-    places: dict[str, tuple[str, ...]] = {}
-    for part, model in parts_of(stage).items():
-        for name, info in model.model_fields.items():
-            if name in _Stage.derived:
-                continue
-            places.setdefault(name, (part, name))
-            if is_dataclass(info.annotation):
-                for inner in fields(info.annotation):
-                    places.setdefault(f"{name}_{inner.name}", (part, name, inner.name))
-    return {name: place for name, place in places.items() if name not in stage.model_fields}
-
-
-def placed(stage: type[BaseModel], given: dict[str, Any]) -> dict[str, Any]:
-    """`given` with settings of parts moved into them. A setting that is given twice is left for pydantic to refuse."""
-    places = settings_of(stage)
-    moved: dict[str, Any] = {}
-    for name, value in given.items():
-        path = places.get(name, (name,))
-        moved = _with(moved, path, value)
-    return moved
-
-
-def _with(table: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """`table` with `value` at `path`; tables are merged, anything else given twice is an error."""
-    name, *rest = path
-    before = table.get(name)
-    if rest:
-        inner = before if isinstance(before, dict) else {}
-        if before is not None and not isinstance(before, dict):
-            raise ValueError(f"'{name}' is given as a whole and in part")
-        return {**table, name: _with(inner, tuple(rest), value)}
-    if isinstance(before, dict) and isinstance(value, dict):
-        if twice := before.keys() & value.keys():
-            raise ValueError(f"'{sorted(twice)[0]}' is given twice, in the stage and in '{name}'")
-        return {**table, name: {**before, **value}}
-    if before is not None:
-        raise ValueError(f"'{name}' is given twice")
-    return {**table, name: value}

@@ -8,8 +8,9 @@ import pytest
 
 from core.errors import InputError, TriviumError, UnknownName
 from core.training.pipeline.examples import Example, RecipeData, check_data, file_data
+from core.training.pipeline.placing import settings_of
 from core.training.pipeline.reading import find_recipe, read_recipe
-from core.training.pipeline.recipe import GRPOStage, PPOStage, settings_of
+from core.training.pipeline.recipe import GRPOStage, PPOStage
 from core.training.pipeline.rewards import build_reward
 from core.training.reward import Sample
 
