@@ -16,7 +16,7 @@ from typing import TextIO, cast
 from core import __version__
 from core.errors import TriviumError
 from core.products import Command, try_products
-from core.terminal import PlainStream, plain
+from core.terminal import TerminalStream, for_terminal
 
 _OF_THE_MACHINE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 """Errors of files that the user or the machine's owner can mend, and we cannot."""
@@ -73,16 +73,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     try:
-        with redirect_stdout(cast(TextIO, PlainStream(sys.stdout))):
+        with redirect_stdout(cast(TextIO, TerminalStream(sys.stdout))):
             parsed = build_parser().parse_args(given)
             code: int = parsed.run(parsed)
             sys.stdout.flush()
     except TriviumError as error:
         if debug:
             raise
-        print(f"error: {plain(error.message)}", file=sys.stderr)
+        print(f"error: {for_terminal(error.message)}", file=sys.stderr)
         if error.hint:
-            print(f"       {plain(error.hint)}", file=sys.stderr)
+            print(f"       {for_terminal(error.hint)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\nInterrupted; nothing was left half-written.", file=sys.stderr)
@@ -94,10 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-            print(f"error: {plain(str(error.filename or 'A file'))}: {error.strerror}.", file=sys.stderr)
+            print(f"error: {for_terminal(str(error.filename or 'A file'))}: {error.strerror}.", file=sys.stderr)
             print("       Check permissions and free space; TRIVIUM_CACHE_DIR moves the cache.", file=sys.stderr)
             return 1
-        print(f"error: this is a bug in Trivium: {type(error).__name__}: {plain(str(error))}", file=sys.stderr)
+        print(f"error: this is a bug in Trivium: {type(error).__name__}: {for_terminal(str(error))}", file=sys.stderr)
         print("       Run the command again with `trivium --debug …` and report the traceback.", file=sys.stderr)
         return 2
     return code

@@ -6,6 +6,7 @@ ECMA-48 control sequences move the cursor, erase lines and rename windows; Unico
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 _KEPT = "\n\t"
@@ -14,20 +15,24 @@ _DIRECTIONS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _SHOWN_AS = dict.fromkeys((*_CONTROLS, *_DIRECTIONS), "�")
 
 
-def plain(text: str) -> str:
+def for_terminal(text: str) -> str:
     """`text` with a visible mark in the place of each control character but line end and tab."""
     return text.translate(_SHOWN_AS)
 
 
-class PlainStream:
-    """A text stream that writes only `plain` text to the one below; all else is that stream's."""
+class TerminalStream:
+    """A text stream that writes text only as `for_terminal` has it to the one below; all else is that stream's."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        self._stream.write(plain(text))
+        self._stream.write(for_terminal(text))
         return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -79,7 +79,8 @@ def test_an_unknown_product_is_refused(run_cli):
 def test_nothing_that_is_printed_moves_the_cursor(monkeypatch, run_cli):
     def show(arguments):
         print("a\x1b[31mb\rc\x9bd\u202ee\tf\n中文 👩\u200d⚕️")
+        sys.stdout.writelines(["\x1b]0;title\x07"])
         return 0
 
     monkeypatch.setattr("core.cli.core_commands", lambda: (Command("show", "shows", lambda parser: None, show),))
-    assert run_cli("show")[1] == "a�[31mb�c�d�e\tf\n中文 👩\u200d⚕️\n"
+    assert run_cli("show")[1] == "a�[31mb�c�d�e\tf\n中文 👩\u200d⚕️\n�]0;title�"
