@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import InputError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Reading = Literal["mean", "cls", "last", "tokens"]
 """Which states a class is read from; "tokens" gives each token one."""
+_LEAST_SPREAD = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +60,19 @@ class ClassObjective:
 
     def logits(self, model: Any, batch: Batch) -> torch.Tensor:
         """``(B, C)`` float32 of texts, or ``(B, T, C)`` of tokens."""
+        logits: torch.Tensor = model[self.head](self.features(model, batch))
+        return logits
+
+    def features(self, model: Any, batch: Batch) -> torch.Tensor:
+        """``(B, H)`` float32 of texts, or ``(B, T, H)`` of tokens: what the head is given."""
         if self.separator is not None:
             batch = {**batch, "token_type_ids": text_numbers(batch, self.separator)}
-        read = read_states(hidden_states(model["trunk"], batch), batch["attention_mask"], self.reading)
-        logits: torch.Tensor = model[self.head](read.float())
-        return logits
+        return read_states(hidden_states(model["trunk"], batch), batch["attention_mask"], self.reading).float()
 
 
 def with_class_head(trunk: Any, classes: int, *, seed: int, dropout: float = 0.1, head: str = "head") -> Any:
-    """A torch module of two parts, "trunk" (`trunk` itself) and "head": dropout and a linear layer in float32.
+    """A torch module of two parts, "trunk" (`trunk` itself) and "head": a shift and scale of what the trunk gives (see
+    `standardise`), dropout, and a linear layer, in float32.
 
     The layer's first weights are those of BERT: normal with deviation 0.02, no bias.
     """
@@ -76,10 +82,43 @@ def with_class_head(trunk: Any, classes: int, *, seed: int, dropout: float = 0.1
         linear = torch.nn.Linear(trunk.config.hidden_size, classes)
         torch.nn.init.normal_(linear.weight, std=0.02)
         torch.nn.init.zeros_(linear.bias)
-    layers = torch.nn.Sequential(torch.nn.Dropout(dropout), linear).to(trunk.device)
+    layers = torch.nn.Sequential(_shift()(trunk.config.hidden_size), torch.nn.Dropout(dropout), linear).to(trunk.device)
     model = torch.nn.ModuleDict({"trunk": trunk, head: layers}).eval()
     model.config = trunk.config  # type: ignore[assignment]
     return model
+
+
+def standardise(model: Any, objective: ClassObjective, batch: Batch) -> None:
+    """Let the head begin with features of mean 0 and deviation 1 over `batch`; shift and scale then learn with it.
+
+    Sentence encoders such as E5 put all states into a narrow cone far from 0, in which a head learns little but the
+    frequencies of its classes.
+    """
+    import torch
+
+    with torch.no_grad():
+        found = objective.features(model, batch)
+        found = found[batch["attention_mask"] > 0] if objective.reading == "tokens" else found  # (N, H)
+        first = model[objective.head][0]
+        first.mean.copy_(found.mean(dim=0))
+        first.scale.fill_(1 / max(float((found - first.mean).square().mean().sqrt()), _LEAST_SPREAD))
+
+
+@cache
+def _shift() -> Any:
+    """The module's class, made on first use: torch is not imported for a `--help`."""
+    import torch
+
+    class Shift(torch.nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.mean = torch.nn.Parameter(torch.zeros(width))
+            self.scale = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return (features - self.mean) * self.scale
+
+    return Shift
 
 
 def balanced_weights(labels: Sequence[int], classes: int) -> tuple[float, ...]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import InputError
+from core.inference.rollout import evaluation_mode
 from core.models.adapters import Measurement
 from core.models.loading import LoadedModel
 from core.progress import ProgressCallback
-from core.training.data.batches import BucketedBatches
+from core.training.data.batches import BucketedBatches, pad_batch
 from core.training.data.records import Labelled, Record, SpanLabelled, TextPair
 from core.training.data.text_tokens import LabelledTokens, classified_sequences, label_names, tag_names
 from core.training.loop import LoopConfig, run
 from core.training.optimiser import OptimiserConfig
-from core.training.supervised.classification import balanced_weights
+from core.training.supervised.classification import balanced_weights, standardise
 from core.training.supervised.classifier import Classifier, new_classifier
 from core.training.supervised.classifier_card import Task
 from core.training.supervised.easy_first import difficulties, easy_first, lengths
@@ -34,6 +36,11 @@ from core.training.supervised.learner import SupervisedLearner
 from core.training.supervised.tagging import tagged_windows
 from core.training.supervised.trainable import TrainableConfig
 
+if TYPE_CHECKING:
+    import torch
+
+_FIRST = 64
+"""Training examples whose states say where a head begins."""
 _TASKS: Mapping[type[Record], Task] = {Labelled: "text", TextPair: "pair", SpanLabelled: "token"}
 
 
@@ -101,10 +108,14 @@ def learn_classifier(
     if config.easy_first:
         by_length = config.easy_first == "length"
         batches = easy_first(batches, lengths(batches) if by_length else difficulties(batches, train))
+    objective = classifier.objective(weights)
+    first = _moved(pad_batch(tokens.ids, tokens.labels, np.arange(min(_FIRST, len(tokens.ids))), batches.pad_id), base)
+    with evaluation_mode(classifier.module), classifier.trainable.in_force():
+        standardise(classifier.module, objective, first)
     learner = SupervisedLearner(
         classifier.module,
         classifier.parameters,
-        classifier.objective(weights),
+        objective,
         batches,
         optimiser=config.optimiser,
         steps=config.loop.steps,
@@ -154,6 +165,10 @@ def calibrated(classifier: Classifier, records: Sequence[Record]) -> Classifier:
     tokens = _tokens(classifier, records)
     temperature = fitted_temperature(classifier.logits(tokens.ids), [int(label) for label in tokens.labels])
     return _with_card(classifier, temperature=temperature)
+
+
+def _moved(batch: Mapping[str, torch.Tensor], base: LoadedModel) -> dict[str, torch.Tensor]:
+    return {name: tensor.to(base.placement.device) for name, tensor in batch.items()}
 
 
 def _with_card(classifier: Classifier, **changes: object) -> Classifier:

@@ -18,6 +18,7 @@ from core.training.optimiser import OptimiserConfig
 from core.training.supervised.classification import (
     ClassObjective,
     balanced_weights,
+    standardise,
     text_numbers,
     with_class_head,
 )
@@ -80,6 +81,20 @@ def test_the_loss_is_that_of_each_text_alone(reading: Any, tiny_encoder: Callabl
         logits = classifier.module["head"](read)
         expected += weights[label] * float(cross_entropy(logits, torch.tensor(label)).detach())
     assert tally.targets == 3 and float(tally.loss.detach()) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("reading", ["mean", "tokens"])
+def test_a_head_begins_with_standardised_features(reading: Any, tiny_encoder: Callable[[], LoadedModel]) -> None:
+    model = with_class_head(tiny_encoder().model, 2, seed=0)
+    objective = ClassObjective(reading)
+    rows = [np.array([2, 5, 3], dtype=np.int32), np.array([2, 6, 7, 8, 3], dtype=np.int32)]
+    batch = pad_batch(rows, np.array([0, 1]), np.arange(2), 0)
+    standardise(model, objective, batch)
+    with torch.no_grad():
+        found = model["head"][0](objective.features(model, batch))
+    found = found[batch["attention_mask"] > 0] if reading == "tokens" else found
+    assert torch.allclose(found.mean(dim=0), torch.zeros(32), atol=1e-5)
+    assert float(found.square().mean()) == pytest.approx(1, rel=1e-4)
 
 
 def test_pairs_have_the_text_numbers_of_the_tokenizer(word_tokenizer: Any) -> None:
@@ -162,7 +177,9 @@ def test_pairs_learn_which_text_follows(tmp_path: Path, tiny_encoder: Callable[[
     learned = learn_classifier(
         tiny_encoder(),
         {"train": records, "validation": records[::3]},
-        config(loop=LoopConfig(steps=100, evaluate_every=50, trackers=())),
+        config(
+            optimiser=OptimiserConfig(learning_rate=6e-3), loop=LoopConfig(steps=100, evaluate_every=25, trackers=())
+        ),
         tmp_path / "run",
     )
     assert next(m.value for m in learned.scores["validation"] if m.metric == "accuracy") > 0.9
