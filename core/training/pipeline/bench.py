@@ -13,7 +13,7 @@ from core.models.hardware import choose_training_placement
 from core.models.loading import LoadedModel, load_causal
 from core.training.data.chat_tokens import ChatEncoder
 from core.training.experience import PromptItem
-from core.training.pipeline.evaluation import Evaluator
+from core.training.pipeline.evaluation import Evaluation, Evaluator
 from core.training.pipeline.examples import Example, RecipeData
 from core.training.pipeline.recipe import Recipe
 from core.training.pipeline.rewards import measure
@@ -75,6 +75,24 @@ class Bench:
         return adapted_policy(
             loaded, seed=seed, rank=chosen.rank, targets=chosen.targets, critic=critic, start_from=start
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stage stands.
+
+    Attributes:
+        number: from 1.
+        start: folder of the policy it starts from; None for the base model.
+        reward: folder of the reward model learned before it.
+        before: the evaluation on validation of what it starts from.
+    """
+
+    number: int
+    folder: Path
+    start: Path | None
+    reward: Path | None
+    before: Evaluation
 
 
 def encoder_of(loaded: LoadedModel) -> ChatEncoder:

@@ -18,14 +18,12 @@ from core.training.data.supervised import supervised_batches
 from core.training.evolution import EvolutionLearner
 from core.training.ift import AlternatingLearner
 from core.training.loop import Learner
-from core.training.pipeline.bench import Bench, encoder_of, prompt_items
+from core.training.pipeline.bench import Bench, Place, encoder_of, prompt_items
 from core.training.pipeline.endpoint import endpoint_of
-from core.training.pipeline.evaluation import Evaluation, policy_key
+from core.training.pipeline.evaluation import policy_key
 from core.training.pipeline.examples import Example
-from core.training.pipeline.pairs import drawn_pairs, given_pairs
 from core.training.pipeline.recipe import (
     POLICY_STAGES,
-    REWARD_MODEL,
     AlternationStage,
     EvolutionStage,
     PreferenceStage,
@@ -34,14 +32,14 @@ from core.training.pipeline.recipe import (
     SupervisedStage,
 )
 from core.training.pipeline.rewards import build_reward
+from core.training.pipeline.stage_rewards import new_reward, own_trunk, pairs_of, reward_of
 from core.training.pipeline.teacher import objective_of, written_by_teacher
 from core.training.policy import ADAPTER, Policy
 from core.training.policy_learner import PolicyLearner
-from core.training.preference import PreferenceLearner, PreferencePair
+from core.training.preference import PreferenceLearner
 from core.training.reward import Reward
-from core.training.reward.model import RewardModel, RewardModelLearner, new_reward_model
-from core.training.reward.saved import load_reward_model, save_reward_model
-from core.training.scorer import choose_scorer
+from core.training.reward.model import RewardModelLearner
+from core.training.reward.saved import save_reward_model
 from core.training.supervised import SupervisedLearner
 from core.training.team import by_first
 
@@ -66,24 +64,6 @@ class Work:
     loaded: LoadedModel
     policy: Policy | None = None
     reward: Reward | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a stage stands.
-
-    Attributes:
-        number: from 1.
-        start: folder of the policy it starts from; None for the base model.
-        reward: folder of the reward model learned before it.
-        before: the evaluation on validation of what it starts from.
-    """
-
-    number: int
-    folder: Path
-    start: Path | None
-    reward: Path | None
-    before: Evaluation
 
 
 def make_work(stage: Stage, bench: Bench, place: Place) -> Work:
@@ -171,7 +151,7 @@ def _optimised(stage: Stage, bench: Bench, place: Place) -> Work:
         critic="shared" if algorithm.uses_critic else "none",
         reference=algorithm.uses_reference,
     )
-    reward = _reward_of(stage.metric, stage.cut, bench, place, policy)
+    reward = reward_of(stage.metric, stage.cut, bench, place, policy)
     learner = PolicyLearner(
         policy,
         algorithm,
@@ -190,7 +170,7 @@ def _optimised(stage: Stage, bench: Bench, place: Place) -> Work:
 def _evolution(stage: EvolutionStage, bench: Bench, place: Place) -> Work:
     seed = bench.seed(place.number)
     policy = bench.policy(place.start, seed, reference=False)
-    reward = _reward_of(stage.metric, stage.cut, bench, place, policy)
+    reward = reward_of(stage.metric, stage.cut, bench, place, policy)
     items = prompt_items(bench.data.train, policy.loaded, stage.evolution.max_tokens)
     learner = EvolutionLearner(policy, reward, items, stage.evolution, seed=seed, team=bench.team)
     return _work(learner, stage.steps, _measured(bench, policy), policy, reward)
@@ -199,9 +179,9 @@ def _evolution(stage: EvolutionStage, bench: Bench, place: Place) -> Work:
 def _preference(stage: PreferenceStage, bench: Bench, place: Place) -> Work:
     seed = bench.seed(place.number)
     policy = bench.policy(place.start, seed)
-    judge = _reward_of(stage.metric, 0.0, bench, place, policy) if stage.metric else None
+    judge = reward_of(stage.metric, 0.0, bench, place, policy) if stage.metric else None
     with policy.in_force():
-        pairs = _pairs(stage, bench, place, policy.loaded, judge, "train")
+        pairs = pairs_of(stage, bench, place, policy.loaded, judge, "train")
     learner = PreferenceLearner(
         policy, pairs, stage.preference, optimiser=stage.optimiser, steps=stage.steps, seed=seed, team=bench.team
     )
@@ -211,9 +191,9 @@ def _preference(stage: PreferenceStage, bench: Bench, place: Place) -> Work:
 def _alternation(stage: AlternationStage, bench: Bench, place: Place) -> Work:
     seed = bench.seed(place.number)
     policy = bench.policy(place.start, seed, reference=stage.algorithm.uses_reference)
-    judge = _reward_of(stage.metric, stage.cut, bench, place, policy) if stage.metric else None
+    judge = reward_of(stage.metric, stage.cut, bench, place, policy) if stage.metric else None
     encoder = encoder_of(policy.loaded)
-    model = _new_reward(policy.adapters or _own_trunk(bench), encoder.end_id, seed)
+    model = new_reward(policy.adapters or own_trunk(bench), encoder.end_id, seed)
     items = prompt_items(bench.data.train, policy.loaded, stage.practice.max_tokens)
     demonstrations = {
         example.id: tuple(encoder.answer(example.references[0])) for example in bench.data.train if example.references
@@ -252,13 +232,13 @@ def _reward(stage: RewardStage, bench: Bench, place: Place) -> Work:
         adapters.attach(place.start, ADAPTER)
     judge = build_reward(stage.metric, bench.data.metrics, code=bench.code) if stage.metric else None
     with adapters.using(ADAPTER if ADAPTER in adapters.names else None):
-        pairs = _pairs(stage, bench, place, loaded, judge, "train")
-        held_out = _pairs(stage, bench, place, loaded, judge, "validation")
+        pairs = pairs_of(stage, bench, place, loaded, judge, "train")
+        held_out = pairs_of(stage, bench, place, loaded, judge, "validation")
     if ADAPTER in adapters.names:
         adapters.detach(ADAPTER)
-    trunk = adapters if bench.recipe.adapter is not False else _own_trunk(bench)
+    trunk = adapters if bench.recipe.adapter is not False else own_trunk(bench)
     rank, targets = (stage.adapter.rank, stage.adapter.targets) if stage.adapter else (None, "attention")
-    model = _new_reward(trunk, encoder_of(loaded).end_id, seed, rank=rank, targets=targets)
+    model = new_reward(trunk, encoder_of(loaded).end_id, seed, rank=rank, targets=targets)
     learner = RewardModelLearner(
         model, pairs, stage.model, optimiser=stage.optimiser, steps=stage.steps, seed=seed, team=bench.team
     )
@@ -269,49 +249,6 @@ def _reward(stage: RewardStage, bench: Bench, place: Place) -> Work:
         lambda folder, card: save_reward_model(model, folder, card),
         trunk.loaded,
     )
-
-
-def _pairs(
-    stage: RewardStage | PreferenceStage,
-    bench: Bench,
-    place: Place,
-    loaded: LoadedModel,
-    judge: Reward | None,
-    split: str,
-) -> list[PreferencePair]:
-    examples = bench.data.split(split)
-    if judge is None:
-        return given_pairs(examples, loaded)
-    items = prompt_items(examples, loaded, stage.judged.max_tokens)
-    kept = place.folder / f"pairs-{split}.jsonl"
-    return by_first(bench.team, lambda: drawn_pairs(loaded, items, judge, stage.judged, bench.seed(place.number), kept))
-
-
-def _new_reward(
-    adapters: AdapterSet, end_id: int, seed: int, rank: int | None = 8, targets: str = "attention"
-) -> RewardModel:
-    placement = adapters.loaded.placement
-    scorer = choose_scorer(adapters.loaded.model, placement.device, placement.dtype, adapters.loaded.name)
-    if rank is None:
-        return new_reward_model(adapters, scorer, end_id=end_id, seed=seed, adapter=None)
-    return new_reward_model(adapters, scorer, end_id=end_id, seed=seed, rank=rank, targets=targets)  # type: ignore[arg-type]
-
-
-def _own_trunk(bench: Bench) -> AdapterSet:
-    """The base model again: where all weights learn, the policy's own trunk does not stay what it was."""
-    loaded = bench.load(None)
-    loaded.model.requires_grad_(False)
-    return AdapterSet(loaded)
-
-
-def _reward_of(expression: str, cut: float, bench: Bench, place: Place, policy: Policy) -> Reward:
-    model = None
-    if REWARD_MODEL in expression and place.reward is not None:
-        trunk = policy.adapters or _own_trunk(bench)
-        placement = trunk.loaded.placement
-        scorer = choose_scorer(trunk.loaded.model, placement.device, placement.dtype, trunk.loaded.name)
-        model = load_reward_model(place.reward, trunk, scorer)
-    return build_reward(expression, bench.data.metrics, cut=cut, reward_model=model, code=bench.code)
 
 
 def _measured(bench: Bench, policy: Policy) -> HeldOut:

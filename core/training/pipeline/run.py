@@ -24,7 +24,7 @@ from core.models.adapter_set import AdapterSet
 from core.models.adapters import CONFIG, WEIGHTS, Adapter, read_adapter, with_report, write_adapter
 from core.products import load_products
 from core.training.faults import CheckpointFailed
-from core.training.pipeline.bench import Bench
+from core.training.pipeline.bench import Bench, Place
 from core.training.pipeline.checks import check_stages
 from core.training.pipeline.evaluation import Evaluation, policy_key
 from core.training.pipeline.examples import (
@@ -35,7 +35,6 @@ from core.training.pipeline.examples import (
     product_data,
     sha256_of_examples,
 )
-from core.training.pipeline.learners import Place
 from core.training.pipeline.plan import Plan, make_plan
 from core.training.pipeline.progress import RecipeProgress
 from core.training.pipeline.promotion import Verdict, check_name, promote, promoted_name

@@ -26,9 +26,9 @@ from core.training.checkpoint import checkpoints
 from core.training.journal import read_journal
 from core.training.loop import BEST, LoopConfig, LoopReport, run
 from core.training.memory import fit_to_memory, free_memory_bytes
-from core.training.pipeline.bench import Bench, prompt_items
+from core.training.pipeline.bench import Bench, Place, prompt_items
 from core.training.pipeline.evaluation import Evaluation
-from core.training.pipeline.learners import Place, Work, key_of, make_work, put_together
+from core.training.pipeline.learners import Work, key_of, make_work, put_together
 from core.training.pipeline.recipe import EvolutionStage, Stage
 from core.training.reward import HackingSigns, Sample, hacking_signs
 from core.training.team import by_first

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from core.cli import main
 from core.errors import InputError
 from core.training.launch import launch_command
+from core.training.pipeline.bench import Place
 from core.training.pipeline.evaluation import Evaluation
-from core.training.pipeline.learners import Place, make_work, put_together
+from core.training.pipeline.learners import make_work, put_together
 from core.training.pipeline.reading import read_recipe
 from core.training.pipeline.run import open_bench
 from core.training.pipeline.stages import ADAPTER_FOLDER

@@ -15,8 +15,7 @@ from core.training.faults import CheckpointFailed, RewardFailed
 from core.training.journal import Journal, read_journal
 from core.training.pipeline import run as run_module
 from core.training.pipeline import stages
-from core.training.pipeline.bench import Bench
-from core.training.pipeline.learners import Place
+from core.training.pipeline.bench import Bench, Place
 from core.training.pipeline.reading import read_recipe
 from core.training.pipeline.run import Outcome, open_bench, run_recipe
 from core.training.pipeline.stages import StageResult
