@@ -25,7 +25,7 @@ def pairs_of(
     judge: Reward | None,
     split: str,
 ) -> list[PreferencePair]:
-    """The pairs that a stage learns from: the data's, or drawn from the policy in force where `judge` tells them apart."""
+    """Pairs that a stage learns from: the data's, or drawn from the policy in force where `judge` tells them apart."""
     examples = bench.data.split(split)
     if judge is None:
         return given_pairs(examples, loaded)
