@@ -83,6 +83,7 @@ class Algorithm(Protocol):
         epochs: how often each experience is gone through.
         minibatches: updates in each epoch.
         uses_reference, uses_critic, uses_greedy: what an experience must come with.
+        uses_kl_control: whether the penalty is that of `KLControl`, and not a weight of its own.
     """
 
     @property
@@ -99,6 +100,8 @@ class Algorithm(Protocol):
     def uses_critic(self) -> bool: ...
     @property
     def uses_greedy(self) -> bool: ...
+    @property
+    def uses_kl_control(self) -> bool: ...
 
     def targets(self, experience: Experience) -> Targets:
         """What the loss needs beside what the policy says now; computed once a step, over the whole experience."""

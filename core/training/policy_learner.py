@@ -89,6 +89,11 @@ class PolicyLearner:
             raise InputError("There are no prompts to practise on.", hint="Check the data of the recipe.")
         if algorithm.uses_critic and policy.critic == "none":
             raise InputError(f"'{algorithm.name}' needs a critic.", hint="Make the policy with critic = 'shared'.")
+        if practice.kl.target is not None and not algorithm.uses_kl_control:
+            raise InputError(
+                f"'{algorithm.name}' has a KL weight of its own; a KL target has no effect on it.",
+                hint="Leave the target out, or choose an algorithm whose KL is part of the reward.",
+            )
         self._policy, self._algorithm, self._reward, self._items = policy, algorithm, reward, items
         self._practice, self._steps, self._seed = practice, steps, seed
         self._team: Team = team or Alone()
@@ -114,7 +119,9 @@ class PolicyLearner:
                 seconds["learn"] += time.perf_counter()
         kl = experience.response_kl()
         if kl is not None and learn:
-            figures |= {"policy/kl": float(kl.mean()), "policy/kl_coefficient": self._kl.coefficient}
+            figures["policy/kl"] = float(kl.mean())
+            if self._algorithm.uses_kl_control:
+                figures["policy/kl_coefficient"] = self._kl.coefficient
             self._kl = self._kl.after(float(kl.mean()), len(kl))
         return figures | {f"seconds/{name}": value for name, value in seconds.items()}
 

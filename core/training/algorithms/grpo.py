@@ -43,6 +43,7 @@ class GRPO(BaseModel):
     entropy: float = Field(0.0, ge=0)
     uses_critic: Literal[False] = False
     uses_greedy: Literal[False] = False
+    uses_kl_control: Literal[False] = False
 
     @property
     def uses_reference(self) -> bool:

@@ -39,6 +39,7 @@ class Reinforce(BaseModel):
     entropy: float = Field(0.0, ge=0)
     uses_reference: bool = True
     uses_critic: Literal[False] = False
+    uses_kl_control: Literal[True] = True
 
     @model_validator(mode="after")
     def _enough_samples(self) -> Self:

@@ -155,6 +155,8 @@ def test_a_reward_that_fails_names_the_sample(tiny: Callable[..., LoadedModel]) 
 def test_what_does_not_fit_is_said_at_once(tiny: Callable[..., LoadedModel]) -> None:
     with pytest.raises(InputError, match="critic"):
         learner(full_policy(tiny()), PPO())
+    with pytest.raises(InputError, match="KL target"):
+        learner(full_policy(tiny()), GRPO(), kl=KLControl(0.1, target=1.0))
     with pytest.raises(InputError, match="prompts"):
         PolicyLearner(
             full_policy(tiny()), GRPO(), LETTERS, [], practice=PRACTICE, optimiser=OptimiserConfig(), steps=1, seed=0
