@@ -60,7 +60,8 @@ def practised(loaded: LoadedModel, name: str, team: Team, reward: Reward = LETTE
     """Four prompts of three a step: one comes twice, and its responses must not be the same ones."""
     algorithm = ALGORITHMS[name]
     policy = full_policy(loaded, critic="shared" if algorithm.uses_critic else "none")
-    practice = PracticeConfig(prompts=4, max_tokens=6, kl=KLControl(0.05, target=0.5, horizon=50))
+    steered = KLControl(0.05, target=0.5, horizon=50)
+    practice = PracticeConfig(prompts=4, max_tokens=6, kl=steered if name == "ppo" else KLControl(0.05))
     return PolicyLearner(
         policy, algorithm, reward, ITEMS, practice=practice, optimiser=STEADY, steps=9, seed=3, team=team
     )
