@@ -57,6 +57,8 @@ def run_ask(arguments: argparse.Namespace) -> int:
         print(f"The conversation '{arguments.forget}' is deleted.")
         return 0
     question = " ".join(arguments.question).strip()
+    if arguments.question and not question:
+        raise InputError("The question is empty.", hint='Try: trivium ask "Where is my card?"')
     if not question and arguments.json:
         raise InputError("--json needs a question.", hint='Try: trivium ask --json "Where is my card?"')
     desk = open_desk(arguments.kb, progress=ProgressLine("Indexing the knowledge base"), on_error=_report_unreadable)

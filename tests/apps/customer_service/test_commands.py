@@ -49,6 +49,7 @@ def test_a_changed_document_is_found_with_its_new_text(run_cli, toy_models, tmp_
     [
         (["ask", "x", "--kb", "/nowhere"], "no folder '/nowhere'"),
         (["ask", "--json"], "--json needs a question"),
+        (["ask", " "], "The question is empty"),
         (["ask", "x", "--conversation", "../etc"], "cannot name a conversation"),
         (["ask", "x" * 3000], "the limit is 2000"),
     ],
