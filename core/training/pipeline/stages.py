@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import statistics
 import time
@@ -205,6 +206,11 @@ def _signs(bench: Bench, stage: Stage, work: Work, place: Place, after: Evaluati
         first_held_out=place.before.mean(choice) if other else None,
         kl=statistics.fmean(kl[-5:]) if kl else None,
         kl_budget=practice.kl.target if practice is not None and not isinstance(stage, EvolutionStage) else None,
+        unrewarded={
+            metric: after.mean(metric) - place.before.mean(metric)
+            for metric in bench.recipe.metrics
+            if metric.isidentifier() and metric not in re.findall(r"\w+", stage.expression)
+        },
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -43,12 +43,14 @@ def hacking_signs(
     first_held_out: float | None = None,
     kl: float | None = None,
     kl_budget: float | None = None,
+    unrewarded: Mapping[str, float] | None = None,
 ) -> HackingSigns:
     """Look at responses of the trained policy and the rewards they got.
 
     Args:
         first_reward, first_held_out: means before training.
         held_out: another measure of the same responses, which the policy was not trained on.
+        unrewarded: by name, how much further measures changed that are no part of the reward.
     """
     length = correlation(rewards, [float(len(text)) for text in texts])
     repeated = correlation(rewards, [repetition(text) for text in texts])
@@ -63,6 +65,9 @@ def hacking_signs(
         found.append(f"The reward goes with repetition (correlation {repeated:+.2f}).")
     if gain > 0 and held_out_gain is not None and held_out_gain <= 0:
         found.append(f"The reward rose by {gain:.3g}, the held-out measure fell or stayed ({held_out_gain:+.3g}).")
+    for name, change in (unrewarded or {}).items():
+        if gain > 0 and change < 0:
+            found.append(f"The reward rose by {gain:.3g}; {name}, which is no part of it, fell by {-change:.3g}.")
     if kl is not None and kl_budget is not None and kl > kl_budget:
         found.append(f"The KL to the reference is {kl:.3g} nats, over the budget of {kl_budget:g}.")
     return HackingSigns(length, repeated, gain, held_out_gain, kl, tuple(found))

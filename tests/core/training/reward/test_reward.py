@@ -81,6 +81,8 @@ def test_signs_of_hacking() -> None:
     )
     assert signs.length_correlation == pytest.approx(1)
     assert len(signs.warnings) == 4
+    copied = hacking_signs(["a b c"], [0.9], first_reward=0.2, unrewarded={"right_passage": -0.1, "rouge_l": 0.1})
+    assert copied.warnings == ("The reward rose by 0.7; right_passage, which is no part of it, fell by 0.1.",)
     honest = hacking_signs(["a b c", "d e", "f g h i"], [0.5, 0.9, 0.7], first_reward=0.2)
     assert honest.warnings == ()
     assert honest.gain == pytest.approx(0.5)
