@@ -16,6 +16,8 @@ from core.config import settings
 from core.data import dataset
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Before torch is imported: on models as small as these, threads cost more than they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples on every run and no time limit for one of them: a test fails for what the code does, not by luck.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
