@@ -19,15 +19,11 @@ differs is the order of the prompts and the random numbers. One JSON object on t
 
 from __future__ import annotations
 
-import argparse
-import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.anchors.environment import anchor_python
-from benchmarks.anchors.runs import Side, apart, costs, curves, ours
-from benchmarks.anchors.task import Task, make_task
+from benchmarks.anchors.runs import Side, apart, costs, curves, main_of, ours, share
+from benchmarks.anchors.task import Task
 
 ANCHOR = "trl-1.10.0"
 SPEED = Task(steps=4)
@@ -59,18 +55,15 @@ def speed(python: Path, folder: Path, rounds: int) -> dict[str, Any]:
     found = costs(sides, folder, rounds)
     fastest = min(("trl float32", "trl bfloat16"), key=lambda name: float(found[name]["seconds"]))
 
-    def share(name: str, other: str, field: str) -> float:
-        return round(float(found[name][field] / found[other][field]), 2)
-
     return {
         "sides": found,
         "fastest_anchor": fastest,
-        "ratio": share(fastest, "ours separate", "seconds"),
-        "ratio_shared": share(fastest, "ours shared", "seconds"),
-        "ratio_float32": share("trl float32", "ours separate float32", "seconds"),
-        "ratio_shared_float32": share("trl float32", "ours shared float32", "seconds"),
-        "peak_memory": share("ours separate", fastest, "peak_mib"),
-        "peak_memory_shared": share("ours shared", fastest, "peak_mib"),
+        "ratio": share(found, fastest, "ours separate", "seconds"),
+        "ratio_shared": share(found, fastest, "ours shared", "seconds"),
+        "ratio_float32": share(found, "trl float32", "ours separate float32", "seconds"),
+        "ratio_shared_float32": share(found, "trl float32", "ours shared float32", "seconds"),
+        "peak_memory": share(found, "ours separate", fastest, "peak_mib"),
+        "peak_memory_shared": share(found, "ours shared", fastest, "peak_mib"),
     }
 
 
@@ -86,19 +79,7 @@ def learning(python: Path, folder: Path, seeds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--curves", action="store_true", help="learning curves in place of costs")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--anchor-python", type=Path, help=f"a Python that has {ANCHOR}; default: made on first use")
-    given = parser.parse_args()
-    python = given.anchor_python or anchor_python(ANCHOR)
-    task = CURVE if given.curves else SPEED
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_task(task, folder)
-        found = learning(python, folder, given.seeds) if given.curves else speed(python, folder, given.rounds)
-    print(json.dumps({"benchmark": "ppo_vs_trl", "anchor": ANCHOR, "task": task.settings()} | found))
+    main_of("ppo_vs_trl", __doc__, ANCHOR, (SPEED, CURVE), speed, learning)
 
 
 if __name__ == "__main__":

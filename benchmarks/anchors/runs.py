@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.anchors.environment import anchor_python
+from benchmarks.anchors.task import Task, make_task
 
 _ROOT = Path(__file__).parents[2]
 
@@ -88,6 +93,40 @@ def curves(sides: Mapping[str, Side], folder: Path, seeds: int, last: int) -> di
         }
         print(f"{name}: {found[name]}", flush=True)
     return found
+
+
+def main_of(
+    name: str,
+    doc: str,
+    anchor: str,
+    tasks: tuple[Task, Task],
+    speed: Callable[[Path, Path, int], dict[str, Any]],
+    learning: Callable[[Path, Path, int], dict[str, Any]],
+) -> None:
+    """The command of a benchmark beside an anchor.
+
+    Args:
+        tasks: for costs, and for learning curves.
+        speed, learning: take the anchor's Python, the task's folder, and the number of rounds or seeds.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--curves", action="store_true", help="learning curves in place of costs")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--anchor-python", type=Path, help=f"a Python that has {anchor}; default: made on first use")
+    given = parser.parse_args()
+    python = given.anchor_python or anchor_python(anchor)
+    task = tasks[1] if given.curves else tasks[0]
+    with tempfile.TemporaryDirectory() as folder_name:
+        folder = Path(folder_name)
+        make_task(task, folder)
+        found = learning(python, folder, given.seeds) if given.curves else speed(python, folder, given.rounds)
+    print(json.dumps({"benchmark": name, "anchor": anchor, "task": task.settings()} | found))
+
+
+def share(found: Mapping[str, Mapping[str, Any]], name: str, other: str, field: str) -> float:
+    """A figure of one side over that of another."""
+    return round(float(found[name][field] / found[other][field]), 2)
 
 
 def apart(found: Mapping[str, Mapping[str, Any]], anchor: str) -> dict[str, dict[str, dict[str, float]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, cast, get_args
@@ -35,7 +36,7 @@ class LabelledSpan(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(ABC):
     """What all kinds share.
 
     Attributes:
@@ -56,17 +57,17 @@ class Record:
         digest = hashlib.sha256(canonical.encode("utf-8", errors="surrogatepass")).hexdigest()[:20]
         object.__setattr__(self, "id", digest)
 
+    @abstractmethod
     def content(self) -> dict[str, Any]:
         """The annotated content as plain JSON."""
-        raise NotImplementedError
 
+    @abstractmethod
     def texts(self) -> tuple[str, ...]:
         """Every text of the record, the input first. What `with_texts` takes back."""
-        raise NotImplementedError
 
+    @abstractmethod
     def with_texts(self, texts: tuple[str, ...]) -> Record:
         """The same record with its texts replaced, one for one."""
-        raise NotImplementedError
 
     def fields(self) -> tuple[str, ...]:
         """The input as one text, then each answer: two records are near-duplicates if they are so in every field."""
