@@ -35,7 +35,7 @@ def ours(*arguments: str) -> Side:
 
 
 def run(side: Side, folder: Path, *more: str, threads: int = 1) -> list[dict[str, Any]]:
-    """The JSON objects that the side prints, one a seed."""
+    """The JSON objects that the side prints, one a seed; the anchor also prints Python's dictionaries."""
     command = [str(side.python), "-m", side.module, str(folder), *side.arguments, *more]
     done = subprocess.run(
         command,
@@ -47,7 +47,7 @@ def run(side: Side, folder: Path, *more: str, threads: int = 1) -> list[dict[str
     )
     if done.returncode:
         sys.exit(f"error: {' '.join(command)} stopped with {done.returncode}:\n{done.stderr[-3000:]}")
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
 
 
 def costs(sides: Mapping[str, Side], folder: Path, rounds: int) -> dict[str, dict[str, Any]]:
