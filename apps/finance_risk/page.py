@@ -182,7 +182,7 @@ def _show_facts(page: Page, report: RiskReport) -> None:
 
 def _show_events(page: Page, report: RiskReport) -> None:
     events = report.events.events
-    if not events:
+    if not events and not report.matters.matters:
         st.info(page.text("no_events"))
     legend = {kind: page.text(f"legend_{kind}") for kind in ("event", "signal", "entity")}
     for event in events:
