@@ -115,6 +115,8 @@ def main_of(
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--anchor-python", type=Path, help=f"a Python that has {anchor}; default: made on first use")
     given = parser.parse_args()
+    if given.seeds < 2:
+        parser.error("--seeds: a standard error takes at least 2")
     python = given.anchor_python or anchor_python(anchor)
     task = tasks[1] if given.curves else tasks[0]
     with tempfile.TemporaryDirectory() as folder_name:
