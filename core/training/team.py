@@ -95,6 +95,7 @@ def current_team() -> Team:
 
     # the first process measures and saves while the others wait; one that dies ends them all, by accelerate
     team = Accelerated(Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=_WAIT_HOURS))]))
+    leave_at_exit()
     sharding = any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED"))
     if team.size != size or (sharding and not team.sharding):
         what = "not put the weights in parts" if team.size == size else f"let each of {size} processes train alone"
@@ -103,6 +104,21 @@ def current_team() -> Team:
             hint="Without GPUs, launch with --config ddp-cpu.",
         )
     return team
+
+
+def leave_at_exit() -> None:
+    """End this process's part in its team before the interpreter goes: threads of gloo that outlive it abort the process,
+    now and then after all its work is done. NCCL's do not, and would wait there for a process that failed.
+    """
+    import atexit
+
+    from torch import distributed
+
+    def leave() -> None:
+        if distributed.is_initialized() and distributed.get_backend() == "gloo":
+            distributed.destroy_process_group()
+
+    atexit.register(leave)
 
 
 def share(items: Sequence[T], team: Team) -> list[T]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from team_worker import Rows, supervised, tiny
 
 from core.training.loop import LoopConfig, run
-from core.training.team import Accelerated, Team
+from core.training.team import Accelerated, Team, leave_at_exit
 
 
 def sharding_team(kind: str) -> Team:
@@ -17,6 +17,7 @@ def sharding_team(kind: str) -> Team:
     from accelerate import Accelerator, DeepSpeedPlugin, DistributedType, FullyShardedDataParallelPlugin
 
     accelerator = Accelerator()
+    leave_at_exit()
     state = accelerator.state
     if kind == "fsdp2":
         state.fsdp_plugin = FullyShardedDataParallelPlugin()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -139,8 +140,11 @@ def fails_in_one(sample: Sample) -> float:
 def main(folder: Path, out: Path) -> None:
     """Every learner; a run in the loop that goes on from a checkpoint of one process; a reward that fails in one."""
     from safetensors.torch import save_file
+    from torch.distributed import is_initialized
 
+    atexit.register(lambda: (out / f"left-{rank}").write_text(str(not is_initialized()), encoding="utf-8"))
     team = current_team()
+    rank = team.rank
     assert team.size == 2
     report: dict[str, object] = {}
     for name in LEARNERS:

@@ -89,3 +89,7 @@ def test_a_reward_that_fails_in_one_process_ends_them_all(together: tuple[Path, 
     assert [message for message in messages if message not in own] == [
         f"Process {messages.index(own[0])} stopped: {own[0]}"
     ]
+
+
+def test_a_process_leaves_its_team_before_it_ends(together: tuple[Path, list[Any]]) -> None:
+    assert [(together[0] / f"left-{rank}").read_text("utf-8") for rank in range(2)] == ["True", "True"]
