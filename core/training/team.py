@@ -107,8 +107,8 @@ def current_team() -> Team:
 
 
 def leave_at_exit() -> None:
-    """End this process's part in its team before the interpreter goes: threads of gloo that outlive it abort the process,
-    now and then after all its work is done. NCCL's do not, and would wait there for a process that failed.
+    """End this process's part in its team before the interpreter goes: threads of gloo that outlive it now and
+    then abort a process whose work is done. Those of NCCL do not, and would wait here for a process that failed.
     """
     import atexit
 
