@@ -12,12 +12,19 @@ from typing import Any, TextIO
 _KEPT = "\n\t"
 _CONTROLS = [code for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in _KEPT]
 _DIRECTIONS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_SHOWN_AS = dict.fromkeys((*_CONTROLS, *_DIRECTIONS), "�")
+_SURROGATES = range(0xD800, 0xE000)  # half characters, which no encoding of a terminal can write
+_SHOWN_AS = dict.fromkeys((*_CONTROLS, *_DIRECTIONS, *_SURROGATES), "�")
 
 
 def for_terminal(text: str) -> str:
-    """`text` with a visible mark in the place of each control character but line end and tab."""
+    """`text` with a visible mark for each control character but line end and tab, and for each half character."""
     return text.translate(_SHOWN_AS)
+
+
+def line_for_terminal(text: str, characters: int | None = None) -> str:
+    """`for_terminal` on one line, each run of blanks one space; over `characters` it is cut and ends in "…"."""
+    shown = " ".join(for_terminal(text).split())
+    return shown if characters is None or len(shown) <= characters else f"{shown[:characters]}…"
 
 
 class TerminalStream:

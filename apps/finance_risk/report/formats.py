@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from apps.finance_risk.report.sheet import Bullets, Grid, Heading, Paragraph, Sheet
+from core.terminal import line_for_terminal
 from core.text import escape_markdown
 
 _TERMINAL_WIDTH = 150
@@ -72,7 +73,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 def to_text(sheet: Sheet, *, width: int = _TERMINAL_WIDTH) -> str:
     """A sheet for the terminal, at most `width` columns wide; Chinese characters take two."""
-    title = " ".join(_printable(sheet.title).split())
+    title = line_for_terminal(sheet.title)
     parts = [*_wrap(title, width), "=" * min(width, display_width(title))]
     for block in sheet.blocks:
         match block:
@@ -120,7 +121,7 @@ def _wrap(text: str, width: int) -> list[str]:
     """Lines of at most `width` columns, broken at spaces or between Chinese characters."""
     lines: list[str] = []
     current = ""
-    for word in _breakable(" ".join(_printable(text).split())):
+    for word in _breakable(line_for_terminal(text)):
         while display_width(word.strip()) > width:
             room = max(1, width - display_width(current))
             head = _take(word, room)
@@ -133,11 +134,6 @@ def _wrap(text: str, width: int) -> list[str]:
             current += word
     lines.append(current.strip())
     return [line for line in lines if line] or [""]
-
-
-def _printable(text: str) -> str:
-    """Without control characters, which a document could use to write over the terminal."""
-    return "".join(char if char.isprintable() or char in "\n\t" else " " for char in text)
 
 
 def _breakable(text: str) -> list[str]:

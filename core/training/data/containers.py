@@ -15,25 +15,28 @@ from typing import Any, Literal
 from core.config import settings
 from core.errors import FileTooLarge, UnreadableFile
 from core.files import decode_text, read_bytes
+from core.terminal import line_for_terminal
 
 Container = Literal["json", "jsonl", "csv", "tsv", "columns", "text"]
 
 _TAG = re.compile(r"O|[BIMESUL][-_]\S+")
 _SAMPLE_LINES = 200
+SHOWN_CHARACTERS = 200
+"""Of a text from a file that stands in a message."""
 _SPLIT_KEYS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"}
 _SPLIT_KEYS |= {"dev": "validation", "develop": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that could not be used: where it is ("line 12") and why, in printable characters."""
+    """A row that could not be used: where it is ("line 12") and why, as one line for a terminal, not without end."""
 
     source: str
     place: str
     reason: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", printable(self.reason))
+        object.__setattr__(self, "reason", line_for_terminal(self.reason, SHOWN_CHARACTERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,6 @@ class Row:
     place: str
     values: dict[str, Any]
     split: str | None = None
-
-
-def printable(text: str, characters: int = 200) -> str:
-    """`text` from a file as it may stand in a terminal: nothing that moves the cursor, and not without end."""
-    shown = "".join(character if character.isprintable() else "�" for character in text[: characters + 1])
-    return shown if len(shown) <= characters else f"{shown[:characters]}…"
 
 
 def known_split(name: str) -> str | None:

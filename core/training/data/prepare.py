@@ -18,6 +18,7 @@ from typing import Any
 from core.errors import DataMismatch, InputError, UnreadableFile
 from core.models.staging import new_model_folder
 from core.progress import ProgressCallback
+from core.terminal import line_for_terminal
 from core.training.data.card import CARD_VERSION, Card, card_markdown, label_counts, make_card
 from core.training.data.cleaning import (
     Step,
@@ -29,7 +30,7 @@ from core.training.data.cleaning import (
     mask_edits,
     outer_space_edits,
 )
-from core.training.data.containers import BadRow, printable
+from core.training.data.containers import SHOWN_CHARACTERS, BadRow
 from core.training.data.importing import import_sources
 from core.training.data.near_duplicates import NearPair, near_duplicates
 from core.training.data.records import SPLITS, Record, from_json
@@ -106,7 +107,7 @@ def prepare(
     imported = import_sources(names, form=how.form, fields=how.fields, strict=how.strict, progress=progress)
     records, notes = settle_given(imported.records)
     notes += [
-        printable(f"Fields of '{source.name}' not used: {', '.join(source.unused)}.")
+        line_for_terminal(f"Fields of '{source.name}' not used: {', '.join(source.unused)}.", SHOWN_CHARACTERS)
         for source in imported.sources
         if source.unused
     ]
