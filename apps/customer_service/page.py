@@ -13,8 +13,9 @@ from apps.customer_service.dialogue.graph import Phrase
 from apps.customer_service.dialogue.records import AnswerSentence, Citation, Option, Part, Reply, Turn
 from apps.customer_service.page_asked import draw_asked
 from apps.customer_service.page_texts import SUGGESTIONS, TEXTS, TITLES
+from core.report import Mark
 from core.text import Span
-from core.ui import Mark, Page, plain
+from core.ui import Page, plain
 from core.ui.attempts import attempt_header, attempt_rows
 
 ICONS = {"answer": "✓", "clarify": "?", "no_answer": "∅", "hand_over": "→", "courtesy": "·"}

@@ -42,8 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"'{arguments.out}' has no format that can be written.", hint=f"End its name in {', '.join(_FORMATS)}."
         )
-    from apps.finance_risk.report import analyse, build_sheet, to_html, to_markdown, to_plain_data, to_text
+    from apps.finance_risk.report import analyse, build_sheet, to_plain_data
     from core.files import write_atomic
+    from core.report import to_html, to_markdown, to_text
 
     reports = [analyse(path) for path in arguments.files]
     languages = [arguments.lang or report.language for report in reports]
@@ -59,13 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
     as_json = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
     if arguments.out is not None:
         suffix = arguments.out.suffix.lower()
-        written = {".json": lambda: as_json, ".md": lambda: to_markdown(sheets)}.get(suffix, lambda: to_html(sheets))
+        written = {".json": lambda: as_json, ".md": lambda: to_markdown(*sheets)}.get(suffix, lambda: to_html(*sheets))
         write_atomic(arguments.out, written())
         print(f"{arguments.out}: {len(reports)} report(s)")
     elif arguments.json:
         print(as_json, end="")
     else:
-        print("\n".join(to_text(sheet) for sheet in sheets), end="")
+        print(to_text(*sheets), end="")
     return 0
 
 

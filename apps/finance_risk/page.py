@@ -15,12 +15,8 @@ from apps.finance_risk.filings.lines import line_title
 from apps.finance_risk.matters import MatterReading
 from apps.finance_risk.page_texts import TEXTS, TITLES
 from apps.finance_risk.page_views import fact_cells, grid_view, item_marks, waterfall
-from apps.finance_risk.report import RiskReport, analyse_bytes, build_sheet, to_html, to_markdown, to_plain_data
+from apps.finance_risk.report import RiskReport, analyse_bytes, build_sheet, to_plain_data
 from apps.finance_risk.report.sheet import (
-    Block,
-    Bullets,
-    Grid,
-    Paragraph,
     event_headline,
     item_number,
     matter_blocks,
@@ -32,6 +28,7 @@ from apps.finance_risk.report.words import amount, fact_address, word
 from core.config import settings
 from core.inference import load_generator
 from core.inference.summary import Summary
+from core.report import Block, Bullets, Paragraph, Table, to_html, to_markdown
 from core.text import Language
 from core.ui import Page
 from core.ui.summary import show_summary
@@ -99,7 +96,7 @@ def _show_blocks(page: Page, blocks: list[Block]) -> None:
                 st.text(text)
             case Bullets(lines):
                 page.table([], [[line] for line in lines])
-            case Grid(header, rows):
+            case Table(header, rows):
                 page.table(header, rows)
 
 
@@ -250,8 +247,8 @@ def _show_report(page: Page, report: RiskReport, summary: Summary | None) -> Non
     stem = Path(report.filing.name).stem
     data = json.dumps([to_plain_data(report, page.language, summary)], ensure_ascii=False, indent=2)
     for kind, content, mime in (
-        ("html", to_html([sheet]), "text/html"),
-        ("md", to_markdown([sheet]), "text/markdown"),
+        ("html", to_html(sheet), "text/html"),
+        ("md", to_markdown(sheet), "text/markdown"),
         ("json", data, "application/json"),
     ):
         st.download_button(page.text(f"download_{kind}"), content, f"{stem}-risk.{kind}", mime, key=f"download_{kind}")

@@ -11,8 +11,8 @@ from apps.finance_risk.filings.grid import Table
 from apps.finance_risk.scores import Score
 from apps.finance_risk.scores.altman import DISTRESS_BELOW, SAFE_ABOVE
 from core.evidence import CellEvidence
+from core.report import Mark
 from core.text import Span
-from core.ui import Mark
 
 _ROWS_AROUND = 60
 

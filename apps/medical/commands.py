@@ -67,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
 
             asked["summary"] = tell_diagnosis(doctor, diagnosis, language, generator, ProgressLine("summary"))
 
-    from apps.medical.report import build_sheet, to_html, to_markdown, to_plain_data, to_text
+    from apps.medical.report import build_sheet, to_plain_data
+    from core.report import to_html, to_markdown, to_text
 
     if suffix == ".json":
         report = json.dumps(to_plain_data(doctor, diagnosis, language, **asked), ensure_ascii=False, indent=2) + "\n"

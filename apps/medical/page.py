@@ -13,17 +13,16 @@ from apps.medical.page_texts import TEXTS, TITLES
 from apps.medical.product import SAMPLES
 from apps.medical.records.fields import FieldReading, read_fields
 from apps.medical.records.findings import ClinicalNote
-from apps.medical.report import build_sheet, to_html, to_markdown, to_plain_data
+from apps.medical.report import build_sheet, to_plain_data
 from apps.medical.report.evidence_graph import PATIENT, evidence_graph, paths_to
 from apps.medical.report.narrative import tell_diagnosis
 from apps.medical.report.sheet import (
-    STATUSES,
-    Heading,
-    Paragraph,
-    Table,
     contribution_lines,
     field_blocks,
+    finding_marks,
+    finding_table,
     sources,
+    status_legend,
     warning,
 )
 from apps.medical.report.wording import Wording
@@ -31,8 +30,9 @@ from core.config import settings
 from core.graph import path_as_text, to_dot
 from core.inference import load_generator
 from core.inference.summary import Summary
+from core.report import Heading, Paragraph, Table, to_html, to_html_body, to_markdown
 from core.text import Language
-from core.ui import Mark, Page, plain
+from core.ui import Page, plain
 from core.ui.summary import show_summary
 
 SAMPLE_NAMES = (
@@ -111,27 +111,14 @@ def _plain(text: str) -> str:
 
 def _show_findings(page: Page, say: Wording, note: ClinicalNote) -> list[int]:
     st.write(f"{say.text('patient')}: {_plain(say.patient(note))}")
-    legend = {status: say.text(f"status_{status}") for status in STATUSES}
-    marks = [Mark(f.span, f"{say.status(f)}: {say.names.term(f.term)}", f.assertion.status) for f in note.findings]
-    page.highlight(note.text, marks, legend)
+    page.highlight(note.text, finding_marks(say, note), status_legend(say))
     if not note.findings:
         st.info(say.text("no_findings"))
         return []
     off = _switched_off(page, say, note)
-    rows = [
-        (
-            " ".join(f.text.split()),
-            say.sign(f.term),
-            say.status(f),
-            say.section(f),
-            f"{f.span.start}–{f.span.end}",
-            say.reason(f),
-        )
-        for f in note.findings
-    ]
-    columns = ("words", "sign", "status", "section", "place", "rule")
     with st.expander(say.text("findings", len(note.findings)), expanded=False):
-        page.table([say.text(f"column_{name}") for name in columns], rows)
+        table = finding_table(say, note)
+        page.table(table.header, table.rows)
     return off
 
 
@@ -143,7 +130,7 @@ def _show_fields(page: Page, say: Wording, note: ClinicalNote) -> FieldReading |
         reading = _fields(note, _key(note.text))
         for block in field_blocks(say, note.text, reading):
             match block:
-                case Heading(_, text):
+                case Heading(text):
                     st.subheader(_plain(text))
                 case Paragraph(text):
                     st.text(text)
@@ -237,7 +224,7 @@ def _show_report(
         st.download_button(
             page.text(f"download_{kind}"), content, file_name=f"report.{kind}", mime=mime, key=f"download_{kind}"
         )
-    st.html(to_html(sheet).split("<body>")[1].split("</body>")[0])
+    st.html(to_html_body(sheet))
 
 
 def main() -> None:

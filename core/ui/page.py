@@ -17,8 +17,8 @@ from core.config import settings
 from core.errors import TriviumError
 from core.evidence import Evidence
 from core.files import check_size
+from core.report import Mark, highlight_html, table_html
 from core.text import Language
-from core.ui.highlight import Mark, highlight_html, table_html
 
 Texts = Mapping[str, Mapping[str, str]]
 """Display text by key, then by language: `{"greeting": {"en": "Hello", "zh": "你好"}}`."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 
 from apps.customer_service.asked.groups import Group, Grouping
+from core.report import to_csv
 from core.text import Language
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n", "|", "%")
-_BYTE_ORDER_MARK = "\ufeff"  # Excel takes a CSV without one for the local encoding
 
 WORDS: Mapping[str, Mapping[Language, str]] = {
     "group": {"en": "Group", "zh": "主题"},
@@ -42,17 +38,8 @@ def table_rows(grouping: Grouping, language: Language) -> list[list[str]]:
 
 
 def as_csv(grouping: Grouping, language: Language) -> str:
-    """The same table as CSV. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
-    writer.writerow([harmless(name) for name in table_header(language)])
-    writer.writerows([harmless(cell) for cell in row] for row in table_rows(grouping, language))
-    return _BYTE_ORDER_MARK + stream.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """`cell` as text for a spreadsheet, which runs what begins like a formula, also after blanks."""
-    return f"'{cell}" if cell.lstrip(" \u00a0\u3000").startswith(_FORMULA_STARTS) else cell
+    """The same table as CSV, in which a question is never a formula."""
+    return to_csv(table_header(language), table_rows(grouping, language))
 
 
 def as_data(grouping: Grouping) -> dict[str, object]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from apps.finance_risk.filings.lines import line_title
 from apps.finance_risk.report.analysis import RiskReport
-from apps.finance_risk.report.formats import to_text
-from apps.finance_risk.report.sheet import Block, Bullets, Sheet, event_blocks, score_blocks, unknown_block
+from apps.finance_risk.report.sheet import event_blocks, score_blocks, unknown_block
 from apps.finance_risk.report.words import amount, fact_address, word
+from core.report import Block, Bullets, Sheet, to_text
 from core.text import Language
 
 _KEY_LINES = ("total_assets", "total_liabilities", "equity", "revenue", "net_income", "operating_cash_flow")

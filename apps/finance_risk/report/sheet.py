@@ -1,9 +1,8 @@
-"""A report as headings, paragraphs, lists and tables of plain text; the formats only dress it."""
+"""A risk report laid out as headings, paragraphs, lists and tables, in one language."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from apps.finance_risk.events import RiskEvent, severity_name
@@ -15,51 +14,11 @@ from apps.finance_risk.report.analysis import RiskReport
 from apps.finance_risk.report.words import amount, fact_address, word
 from apps.finance_risk.scores import Score
 from apps.finance_risk.scores.altman import FORMULA
+from core.report import Block, Bullets, Heading, Paragraph, Sheet, Table
 from core.text import Language
 
 if TYPE_CHECKING:
     from core.inference.summary import Summary
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A section title."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A line of prose."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bullets:
-    """A list."""
-
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table of plain text."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-Block = Heading | Paragraph | Bullets | Grid
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A report ready to be set in a format."""
-
-    title: str
-    language: Language
-    blocks: tuple[Block, ...]
 
 
 def build_sheet(report: RiskReport, language: Language, summary: Summary | None = None) -> Sheet:
@@ -91,7 +50,7 @@ def build_sheet(report: RiskReport, language: Language, summary: Summary | None 
     )
 
 
-def _cover(filing: Filing, language: Language) -> Grid:
+def _cover(filing: Filing, language: Language) -> Table:
     def row(key: str, named: Named | None) -> tuple[str, str, str]:
         if named is None:
             return word(key, language), word("unknown_value", language), ""
@@ -104,7 +63,7 @@ def _cover(filing: Filing, language: Language) -> Grid:
         row("company", cover.company),
         row("period_end", cover.period_end),
     )
-    return Grid(("", "", word("source", language)), rows)
+    return Table(("", "", word("source", language)), rows)
 
 
 def score_blocks(score: Score, file_name: str, language: Language) -> list[Block]:
@@ -132,7 +91,7 @@ def score_blocks(score: Score, file_name: str, language: Language) -> list[Block
     return [
         Paragraph(word("score_value", language, f"{score.value:.2f}", score.period.describe(language), zone)),
         Paragraph(FORMULA),
-        Grid(header, rows),
+        Table(header, rows),
         Bullets((word("score_scope", language), *remarks)),
     ]
 
@@ -150,7 +109,7 @@ def event_blocks(report: RiskReport, language: Language) -> list[Block]:
 def _summary_blocks(summary: Summary, language: Language) -> list[Block]:
     header = (word("sentence", language), word("words_by", language))
     rows = tuple((told.text, told.whose(language)) for told in summary.told)
-    return [Heading(word("summary", language)), Paragraph(summary.note(language)), Grid(header, rows)]
+    return [Heading(word("summary", language)), Paragraph(summary.note(language)), Table(header, rows)]
 
 
 def matter_blocks(reading: MatterReading, language: Language) -> list[Block]:
@@ -170,7 +129,7 @@ def matter_blocks(reading: MatterReading, language: Language) -> list[Block]:
     return blocks
 
 
-def matter_grid(matter: Matter, language: Language) -> Grid:
+def matter_grid(matter: Matter, language: Language) -> Table:
     """The roles of a matter: what rules read, what the model read, what is open."""
     known = {term.role.name: term for term in matter.terms}
     rows = []
@@ -184,7 +143,7 @@ def matter_grid(matter: Matter, language: Language) -> Grid:
             by = word(f"read_by_{term.read_by}", language)
             rows.append((name, term.evidence.quote, f"{span.start:,}–{span.end:,}", by))
     header = tuple(word(key, language) for key in ("role", "term_value", "term_place", "read_by"))
-    return Grid(header, tuple(rows))
+    return Table(header, tuple(rows))
 
 
 def event_headline(event: RiskEvent, language: Language) -> str:
@@ -212,7 +171,7 @@ def fact_blocks(filing: Filing, language: Language) -> list[Block]:
         return [Paragraph(word("no_facts", language))]
     keys = ("line", "value", "unit", "period", "printed", "cell", "status", "notes")
     header = tuple(word(key, language) for key in keys)
-    return [Grid(header, tuple(_fact_row(fact, language) for fact in filing.facts))]
+    return [Table(header, tuple(_fact_row(fact, language) for fact in filing.facts))]
 
 
 def _fact_row(fact: Fact, language: Language) -> tuple[str, ...]:
@@ -277,7 +236,7 @@ def _statement_blocks(filing: Filing, language: Language) -> list[Block]:
     if not rows:
         return [Paragraph("–")]
     keys = ("statement", "table", "scale", "scale_words", "currency", "columns")
-    return [Grid(tuple(word(key, language) for key in keys), tuple(rows))]
+    return [Table(tuple(word(key, language) for key in keys), tuple(rows))]
 
 
 def _item_blocks(filing: Filing, language: Language) -> list[Block]:
@@ -289,7 +248,7 @@ def _item_blocks(filing: Filing, language: Language) -> list[Block]:
         for item in filing.items
     )
     keys = ("number", "line", "item_title", "span")
-    return [Grid(tuple(word(key, language) for key in keys), rows)]
+    return [Table(tuple(word(key, language) for key in keys), rows)]
 
 
 def item_number(item: Item) -> str:

@@ -1,16 +1,17 @@
-"""A diagnosis laid out for reading: headings, paragraphs, lists and tables, in one language, without markup."""
+"""A diagnosis laid out as headings, paragraphs, lists and tables, in one language."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from apps.medical.analysis import Diagnosis, Diagnostician
 from apps.medical.diagnosis.differential import Candidate, Contribution
+from apps.medical.records.findings import ClinicalNote
 from apps.medical.report.wording import Wording, factor
-from core.text import Language, Span
+from core.report import Block, Bullets, Heading, Mark, MarkedText, Paragraph, Sheet, Table
+from core.text import Language
 
 if TYPE_CHECKING:
     from apps.medical.records.fields import FieldReading, ReadField
@@ -20,59 +21,7 @@ _LEAST_SHOWN = 0.05
 """Contributions nearer to zero than this are left out of the report's lists; the JSON has them all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A heading; `level` 1 to 3."""
-
-    level: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A paragraph; an `emphasised` one is a warning."""
-
-    text: str
-    emphasised: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Bullets:
-    """A list with a title."""
-
-    title: str
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of plain text under a header."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MarkedNote:
-    """The note itself with its findings: `(span, label, status)`; `legend` names the statuses."""
-
-    text: str
-    marks: tuple[tuple[Span, str, str], ...]
-    legend: dict[str, str]
-
-
-Block = Heading | Paragraph | Bullets | Table | MarkedNote
-
-STATUSES = ("present", "historical", "absent", "uncertain", "family", "hypothetical")
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A report ready to be rendered."""
-
-    language: Language
-    title: str
-    blocks: tuple[Block, ...]
+_STATUSES = ("present", "historical", "absent", "uncertain", "family", "hypothetical")
 
 
 def build_sheet(
@@ -86,7 +35,6 @@ def build_sheet(
     """Lay out one diagnosis, with a summary in sentences and fields read by the model where there are any."""
     say = Wording(doctor, language)
     blocks: list[Block] = [
-        Heading(1, f"{say.text('title')}: {diagnosis.name}"),
         Paragraph(say.text("disclaimer"), emphasised=True),
         Paragraph(f"{say.text('patient')}: {say.patient(diagnosis.note)}"),
         *(_summary(say, summary) if summary else ()),
@@ -95,21 +43,21 @@ def build_sheet(
         *_differential(say, diagnosis),
     ]
     if diagnosis.questions:
-        blocks.append(Bullets(say.text("questions"), tuple(say.question(q) for q in diagnosis.questions)))
+        blocks.append(Bullets(tuple(say.question(q) for q in diagnosis.questions), say.text("questions")))
     versions = say.text("versions", doctor.knowledge.ontology.version, doctor.knowledge.release)
     blocks.append(Paragraph(f"{say.text('how')} {versions}."))
-    return Sheet(language, f"{say.text('title')}: {diagnosis.name}", tuple(blocks))
+    return Sheet(f"{say.text('title')}: {diagnosis.name}", language, tuple(blocks))
 
 
 def _summary(say: Wording, summary: Summary) -> list[Block]:
     items = tuple(f"{told.text} [{say.text('words_by')}: {told.whose(say.language)}]" for told in summary.told)
-    return [Heading(2, say.text("summary")), Bullets(summary.note(say.language), items)]
+    return [Heading(say.text("summary")), Bullets(items, summary.note(say.language))]
 
 
 def field_blocks(say: Wording, text: str, reading: FieldReading) -> list[Block]:
     """What the model read of a note, apart from the findings."""
     note = say.text("fields_note", reading.model, reading.sentences, reading.dropped, reading.failed)
-    blocks: list[Block] = [Heading(2, say.text("fields", len(reading.fields))), Paragraph(note)]
+    blocks: list[Block] = [Heading(say.text("fields", len(reading.fields))), Paragraph(note)]
     if reading.is_cut:
         blocks.append(Paragraph(say.text("fields_cut"), emphasised=True))
     if not reading.fields:
@@ -138,6 +86,18 @@ def _findings(say: Wording, diagnosis: Diagnosis) -> list[Block]:
     note, case = diagnosis.note, diagnosis.reconciled.case
     if not note.findings:
         return [Paragraph(say.text("no_findings"), emphasised=True)]
+    remarks = tuple(say.remark(kind, term) for kind, term in diagnosis.reconciled.remarks)
+    return [
+        Heading(say.text("findings", len(note.findings))),
+        MarkedText(note.text, finding_marks(say, note), status_legend(say)),
+        finding_table(say, note),
+        Paragraph(say.text("counted", len(case.present), len(case.absent))),
+        *(Paragraph(remark) for remark in remarks),
+    ]
+
+
+def finding_table(say: Wording, note: ClinicalNote) -> Table:
+    """One row a finding: words, sign, status, section, place, and why it has that status."""
     header = ("words", "sign", "status", "section", "place", "rule")
     rows = tuple(
         (
@@ -150,18 +110,17 @@ def _findings(say: Wording, diagnosis: Diagnosis) -> list[Block]:
         )
         for finding in note.findings
     )
-    remarks = tuple(say.remark(kind, term) for kind, term in diagnosis.reconciled.remarks)
-    return [
-        Heading(2, say.text("findings", len(note.findings))),
-        MarkedNote(
-            note.text,
-            tuple((f.span, f"{say.status(f)}: {say.names.term(f.term)}", f.assertion.status) for f in note.findings),
-            {status: say.text(f"status_{status}") for status in STATUSES},
-        ),
-        Table(tuple(say.text(f"column_{name}") for name in header), rows),
-        Paragraph(say.text("counted", len(case.present), len(case.absent))),
-        *(Paragraph(remark) for remark in remarks),
-    ]
+    return Table(tuple(say.text(f"column_{name}") for name in header), rows)
+
+
+def finding_marks(say: Wording, note: ClinicalNote) -> tuple[Mark, ...]:
+    """Where the findings stand in the note, each with its status and sign."""
+    return tuple(Mark(f.span, f"{say.status(f)}: {say.names.term(f.term)}", f.assertion.status) for f in note.findings)
+
+
+def status_legend(say: Wording) -> dict[str, str]:
+    """The names of the kinds of `finding_marks`."""
+    return {status: say.text(f"status_{status}") for status in _STATUSES}
 
 
 def warning(say: Wording, diagnosis: Diagnosis) -> str | None:
@@ -177,7 +136,7 @@ def warning(say: Wording, diagnosis: Diagnosis) -> str | None:
 def _differential(say: Wording, diagnosis: Diagnosis) -> list[Block]:
     if not diagnosis.note.findings:
         return []
-    blocks: list[Block] = [Heading(2, say.text("differential"))]
+    blocks: list[Block] = [Heading(say.text("differential"))]
     problem = warning(say, diagnosis)
     if problem:
         blocks.append(Paragraph(problem, emphasised=True))
@@ -194,17 +153,17 @@ def _candidate(say: Wording, candidate: Candidate) -> list[Block]:
         f"{say.text('column_support')}: {say.support(candidate)}; {say.text('column_share')}: {candidate.share:.1%}"
     )
     blocks: list[Block] = [
-        Heading(3, f"{candidate.rank}. {say.disease(candidate)}"),
+        Heading(f"{candidate.rank}. {say.disease(candidate)}", 3),
         Paragraph(f"{support}; {say.text('score', f'{candidate.score / math.log(10):+.1f}')}"),
     ]
     for key, parts in (("for", candidate.speaking_for), ("against", candidate.speaking_against)):
         lines = contribution_lines(say, candidate.disease, parts)
-        blocks.append(Bullets(say.text(key), tuple(lines) or (say.text("nothing"),)))
+        blocks.append(Bullets(tuple(lines) or (say.text("nothing"),), say.text(key)))
     if candidate.expected:
         expected = tuple(
             f"{say.sign(sign.term)}: {sources(say, candidate.disease, sign.statements)}" for sign in candidate.expected
         )
-        blocks.append(Bullets(say.text("missing"), expected))
+        blocks.append(Bullets(expected, say.text("missing")))
     return blocks
 
 

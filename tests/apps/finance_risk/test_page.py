@@ -14,7 +14,7 @@ from apps.finance_risk.page_views import grid_view, item_marks, waterfall
 from apps.finance_risk.report import analyse
 from core.errors import InputError
 from core.inference import Completion
-from core.ui import highlight_html
+from core.report import highlight_html
 
 PAGE = Path(product_module.__file__).with_name("page.py")
 SAMPLES = PAGE.parent / "samples"

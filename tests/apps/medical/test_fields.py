@@ -10,8 +10,9 @@ import yaml
 
 from apps.medical.evaluation.note_fields import CASES, chinese_notes, english_notes, folded
 from apps.medical.records.fields import MAX_SENTENCES, field_kinds, field_schema, read_fields
-from apps.medical.report import build_sheet, to_html, to_markdown, to_plain_data, to_text
+from apps.medical.report import build_sheet, to_plain_data
 from core.inference import Completion
+from core.report import to_html, to_markdown, to_text
 
 
 class Scripted:

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from apps.medical.report import build_sheet, to_html, to_markdown, to_plain_data, to_text
+from apps.medical.report import build_sheet, to_plain_data
 from apps.medical.report.narrative import narrative_points, other_terms, tell_diagnosis
 from core.inference import Completion
+from core.report import to_html, to_markdown, to_text
 
 
 class Echo:

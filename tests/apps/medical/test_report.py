@@ -7,11 +7,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from apps.medical.report import build_sheet, to_html, to_markdown, to_plain_data, to_text
+from apps.medical.report import build_sheet, to_plain_data
 from apps.medical.report.brief import brief_report
 from apps.medical.report.evidence_graph import MAX_NODES, evidence_graph, paths_to
 from apps.medical.report.wording import Wording, factor, texts
 from core.graph import path_as_text
+from core.report import to_html, to_markdown, to_text
 
 DISCLAIMERS = {"en": "not a medical device", "zh": "不是医疗器械"}
 

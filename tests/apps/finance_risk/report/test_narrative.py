@@ -7,9 +7,10 @@ import json
 import pytest
 
 from apps.finance_risk import product as product_module
-from apps.finance_risk.report import analyse, build_sheet, to_html, to_markdown, to_plain_data, to_text
+from apps.finance_risk.report import analyse, build_sheet, to_plain_data
 from apps.finance_risk.report.narrative import narrative_points, tell_report
 from core.inference import Completion
+from core.report import to_html, to_markdown, to_text
 
 SAMPLES = product_module._SAMPLES
 
@@ -90,7 +91,7 @@ def test_this_and_last_year_may_not_change_places(ten_k):
 def test_the_summary_is_in_every_report_with_whose_words_it_is_in(ten_k):
     summary = tell_report(ten_k, "zh", Echo(lambda text: "" if "最低" in text else text))
     sheet = build_sheet(ten_k, "zh", summary)
-    for report in (to_text(sheet), to_markdown([sheet]), to_html([sheet])):
+    for report in (to_text(sheet), to_markdown(sheet), to_html(sheet)):
         assert "文字摘要" in report and "echo" in report.replace("\\", "") and "模板；模型" in report
     data = json.loads(json.dumps(to_plain_data(ten_k, "zh", summary), ensure_ascii=False))
     assert {point["words_by"] for point in data["summary"]["sentences"]} == {"model", "template"}

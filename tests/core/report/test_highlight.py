@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.report.highlight import Mark, highlight_html, table_html
 from core.text import Span
-from core.ui.highlight import Mark, highlight_html, table_html
 
 LEGEND = {"present": "present", "absent": "absent"}
 
