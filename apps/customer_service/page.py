@@ -14,8 +14,8 @@ from apps.customer_service.dialogue.records import AnswerSentence, Citation, Opt
 from apps.customer_service.page_asked import draw_asked
 from apps.customer_service.page_texts import SUGGESTIONS, TEXTS, TITLES
 from core.report import Mark
-from core.text import Span
-from core.ui import Page, plain
+from core.text import Span, escape_markdown
+from core.ui import Page
 from core.ui.attempts import attempt_header, attempt_rows
 
 ICONS = {"answer": "✓", "clarify": "?", "no_answer": "∅", "hand_over": "→", "courtesy": "·"}
@@ -103,7 +103,7 @@ def draw_welcome(page: Page) -> str | None:
     for column, (number, question) in zip(
         st.columns(len(SUGGESTIONS[page.language])), enumerate(SUGGESTIONS[page.language]), strict=True
     ):
-        if column.button(plain(question), key=f"suggestion-{number}", width="stretch"):
+        if column.button(escape_markdown(question), key=f"suggestion-{number}", width="stretch"):
             wanted = question
     return wanted
 
@@ -117,7 +117,7 @@ def draw_turn(page: Page, assistant: Assistant, turn: Turn, number: int, *, last
         st.markdown(f"**{ICONS[reply.decision]} {page.text('state_' + reply.decision)}**")
         draw_words(page, reply)
         for notice in reply.notices:
-            st.info(plain(notice))
+            st.info(escape_markdown(notice))
         if reply.summary:
             with st.expander(page.text("summary"), expanded=last):
                 st.html(f"<div style='white-space:pre-wrap'>{escape(reply.summary)}</div>")
@@ -145,7 +145,7 @@ def draw_sources(page: Page, assistant: Assistant, reply: Reply, number: int) ->
         by_article.setdefault(citation.article_id, []).append(citation)
     for article_id, citations in by_article.items():
         numbers = "".join(f"[{citation.number}]" for citation in citations)
-        with st.expander(plain(f"{numbers} {citations[0].title}")):
+        with st.expander(escape_markdown(f"{numbers} {citations[0].title}")):
             article = assistant.desk.base.articles.get(article_id)
             text = article.document.text if article else ""
             if all(text[item.start : item.end] == item.quote for item in citations):
@@ -192,7 +192,7 @@ def draw_why(page: Page, part: Part) -> None:
 def draw_times(page: Page, reply: Reply) -> None:
     """The time of each step."""
     steps = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in reply.seconds.items())
-    st.caption(plain(f"{page.text('time')}: {steps}"))
+    st.caption(escape_markdown(f"{page.text('time')}: {steps}"))
 
 
 def draw_choices(page: Page, reply: Reply, number: int) -> str | None:
@@ -203,7 +203,7 @@ def draw_choices(page: Page, reply: Reply, number: int) -> str | None:
     if reply.related:
         st.caption(page.text("related"))
     for row, title in enumerate(reply.related):
-        if st.button(plain(title), key=f"related-{number}-{row}"):
+        if st.button(escape_markdown(title), key=f"related-{number}-{row}"):
             wanted = title
     return wanted
 
@@ -218,7 +218,7 @@ def answer(page: Page, assistant: Assistant, conversation: str, said: str, *, ph
 
 
 def _option_button(option: Option, key: str) -> str | None:
-    return option.title if st.button(plain(option.title), key=key) else None
+    return option.title if st.button(escape_markdown(option.title), key=key) else None
 
 
 def _sentence_html(page: Page, sentence: AnswerSentence) -> str:

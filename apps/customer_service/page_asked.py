@@ -11,7 +11,8 @@ from apps.customer_service.asked.export import as_csv, table_header, table_rows
 from apps.customer_service.asked.groups import Grouping, group_questions, like
 from apps.customer_service.asked.reading import KINDS, MAX_QUESTIONS, Asked, read_asked
 from apps.customer_service.dialogue.assistant import MAX_CHARACTERS, Assistant
-from core.ui import Page, Upload, plain
+from core.text import escape_markdown
+from core.ui import Page, Upload
 
 _VERDICTS = ("unanswered", "unclear", "several", "answered")
 
@@ -37,9 +38,9 @@ def draw_asked(page: Page, assistant: Assistant) -> None:
     if shown is None:
         st.info(page.text("asked_empty"))
         return
-    st.subheader(plain(page.text("asked_shown", name=shown.name)))
+    st.subheader(escape_markdown(page.text("asked_shown", name=shown.name)))
     for line in summary(shown.grouping, shown.asked, page.language):
-        st.caption(plain(line))
+        st.caption(escape_markdown(line))
     _draw_groups(page, shown.grouping)
     _draw_like(page, assistant, shown.asked)
     st.button(page.text("asked_discard"), key="asked_discard", on_click=_discard)

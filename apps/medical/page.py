@@ -31,8 +31,8 @@ from core.graph import path_as_text, to_dot
 from core.inference import load_generator
 from core.inference.summary import Summary
 from core.report import Heading, Paragraph, Table, to_html, to_html_body, to_markdown
-from core.text import Language
-from core.ui import Page, plain
+from core.text import Language, escape_markdown
+from core.ui import Page
 from core.ui.summary import show_summary
 
 SAMPLE_NAMES = (
@@ -97,20 +97,15 @@ def _switched_off(page: Page, say: Wording, note: ClinicalNote) -> list[int]:
     columns = st.columns(2)
     off: list[int] = []
     for place, ((term, status), indices) in enumerate(mentions.items()):
-        words = ", ".join(dict.fromkeys(_plain(note.findings[index].text) for index in indices))
+        words = ", ".join(dict.fromkeys(escape_markdown(note.findings[index].text) for index in indices))
         with columns[place % 2]:
             if not st.checkbox(f"[{status}] {words} → {say.sign(term)}", value=True, key=f"use_{stem}_{indices[0]}"):
                 off += indices
     return off
 
 
-def _plain(text: str) -> str:
-    """Text on one line that cannot format, for labels that render Markdown."""
-    return plain(" ".join(text.split()))
-
-
 def _show_findings(page: Page, say: Wording, note: ClinicalNote) -> list[int]:
-    st.write(f"{say.text('patient')}: {_plain(say.patient(note))}")
+    st.write(f"{say.text('patient')}: {escape_markdown(say.patient(note))}")
     page.highlight(note.text, finding_marks(say, note), status_legend(say))
     if not note.findings:
         st.info(say.text("no_findings"))
@@ -131,7 +126,7 @@ def _show_fields(page: Page, say: Wording, note: ClinicalNote) -> FieldReading |
         for block in field_blocks(say, note.text, reading):
             match block:
                 case Heading(text):
-                    st.subheader(_plain(text))
+                    st.subheader(escape_markdown(text))
                 case Paragraph(text):
                     st.text(text)
                 case Table(header, rows):
@@ -157,7 +152,7 @@ def _show_differential(page: Page, say: Wording, diagnosis: Diagnosis, left_out:
     if left_out:
         st.write(page.text("left_out", count=left_out))
     for kind, term in diagnosis.reconciled.remarks:
-        st.caption(_plain(say.remark(kind, term)))
+        st.caption(escape_markdown(say.remark(kind, term)))
     problem = warning(say, diagnosis)
     if problem:
         st.warning(problem)
@@ -170,24 +165,24 @@ def _show_differential(page: Page, say: Wording, diagnosis: Diagnosis, left_out:
         _show_candidate(say, candidate)
     st.subheader(say.text("questions"))
     for question in diagnosis.questions:
-        st.markdown(f"- {_plain(say.question(question))}")
+        st.markdown(f"- {escape_markdown(say.question(question))}")
 
 
 def _show_candidate(say: Wording, candidate: Candidate) -> None:
     strongest = ", ".join(say.subject(part) for part in candidate.speaking_for[:3])
     title = f"{candidate.rank}. {say.disease(candidate)} — {say.text('column_support')}: {say.support(candidate)}"
-    with st.expander(f"{_plain(title)} ({candidate.share:.1%}) · {_plain(strongest)}"):
+    with st.expander(f"{escape_markdown(title)} ({candidate.share:.1%}) · {escape_markdown(strongest)}"):
         for key, parts in (("for", candidate.speaking_for), ("against", candidate.speaking_against)):
             st.markdown(f"**{say.text(key)}**")
             lines = contribution_lines(say, candidate.disease, parts) or [say.text("nothing")]
-            st.markdown("\n".join(f"- {_plain(line)}" for line in lines))
+            st.markdown("\n".join(f"- {escape_markdown(line)}" for line in lines))
         if candidate.expected:
             st.markdown(f"**{say.text('missing')}**")
             missing = [
                 f"{say.sign(sign.term)}: {sources(say, candidate.disease, sign.statements)}"
                 for sign in candidate.expected
             ]
-            st.markdown("\n".join(f"- {_plain(line)}" for line in missing))
+            st.markdown("\n".join(f"- {escape_markdown(line)}" for line in missing))
 
 
 def _show_graph(page: Page, say: Wording, diagnosis: Diagnosis) -> None:
@@ -206,7 +201,7 @@ def _show_graph(page: Page, say: Wording, diagnosis: Diagnosis) -> None:
     st.graphviz_chart(
         to_dot(graph, shapes=_SHAPES, emphasised=[PATIENT], right_to_left=[say.text("has_sign")]), width="stretch"
     )
-    st.markdown("\n".join(f"- {_plain(path_as_text(graph, path))}" for path in paths))
+    st.markdown("\n".join(f"- {escape_markdown(path_as_text(graph, path))}" for path in paths))
 
 
 def _show_report(

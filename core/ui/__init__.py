@@ -1,5 +1,5 @@
 """What the Streamlit pages share."""
 
-from core.ui.page import Page, Texts, Upload, plain
+from core.ui.page import Page, Texts, Upload
 
-__all__ = ["Page", "Texts", "Upload", "plain"]
+__all__ = ["Page", "Texts", "Upload"]

@@ -18,7 +18,7 @@ from core.errors import TriviumError
 from core.evidence import Evidence
 from core.files import check_size
 from core.report import Mark, highlight_html, table_html
-from core.text import Language
+from core.text import Language, escape_markdown
 
 Texts = Mapping[str, Mapping[str, str]]
 """Display text by key, then by language: `{"greeting": {"en": "Hello", "zh": "你好"}}`."""
@@ -73,9 +73,9 @@ class Page:
         try:
             yield
         except TriviumError as error:
-            st.error(f"**{self.text('problem')}.** {plain(error.message)}")
+            st.error(f"**{self.text('problem')}.** {escape_markdown(error.message)}")
             if error.hint:
-                st.info(plain(error.hint))
+                st.info(escape_markdown(error.hint))
 
     def upload(self, label: str, kinds: Sequence[str], *, key: str) -> Upload | None:
         """A file uploader. Raises `FileTooLarge` or `UnreadableFile` (empty); draw it inside `guard()`."""
@@ -138,8 +138,3 @@ class Page:
     def notice(self, text: str) -> None:
         """A lasting remark such as a disclaimer, always in sight."""
         st.warning(text)
-
-
-def plain(text: str) -> str:
-    """Text with Markdown's active characters escaped, so that a file name or a title cannot format or link."""
-    return "".join(f"\\{char}" if char in "\\`*_[]<>$#!|~:{}" else char for char in text)

@@ -8,8 +8,8 @@ import streamlit as st
 
 from core.inference.phrase import Attempt
 from core.inference.summary import Summary
-from core.text import Language
-from core.ui.page import Page, plain
+from core.text import Language, escape_markdown
+from core.ui.page import Page
 
 _TEXTS: Mapping[str, Mapping[Language, str]] = {
     "sentence": {"en": "Sentence", "zh": "句子"},
@@ -33,7 +33,7 @@ def show_summary(page: Page, summary: Summary) -> None:
         return _TEXTS[key][page.language]
 
     page.table([say("sentence"), say("words_by")], [[told.text, told.whose(page.language)] for told in summary.told])
-    st.caption(plain(summary.note(page.language)))
+    st.caption(escape_markdown(summary.note(page.language)))
     with st.expander(say("tried")):
         header = [say(key) for key in ("point", "step", "text", "value", "accepted", "against")]
         rows = [

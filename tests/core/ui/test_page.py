@@ -25,7 +25,7 @@ def test_the_language_switch_changes_every_text():
 
 def test_an_error_is_a_box_with_its_hint_and_names_cannot_format():
     page = AppTest.from_function(script).run()
-    assert r"\_\[b\](http\://x)" in page.error[0].value
+    assert r"\_\[b\](http://x)" in page.error[0].value
     assert page.info[0].value == "Choose another."
 
 
