@@ -8,7 +8,6 @@ and need not be computed again (as PPO's old log-probabilities, Schulman et al. 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from core.inference.generator import FinishReason, Sampling
 from core.inference.request import Request, make_request
 from core.models.hardware import BYTES_PER_NUMBER
 from core.models.loading import LoadedModel
+from core.seeds import derived_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class TokenSampler:
         """
         samples = sampling.n if n is None else n
         self._check(prompt_ids, sampling, samples, step, logprob_temperature)
-        sampling = replace(sampling, n=1, seed=step_seed(sampling.seed, step))
+        sampling = replace(sampling, n=1, seed=derived_seed(sampling.seed, step))
         requests: list[Request] = []
         firsts = _counted(prompt_ids, samples) if first_copies is None else first_copies
         for ids, first in zip(map(tuple, prompt_ids), firsts, strict=True):
@@ -148,12 +148,6 @@ def sample_tokens(
 ) -> list[list[SampledTokens]]:
     """As `TokenSampler.sample`, once; a loop keeps a `TokenSampler` instead."""
     return TokenSampler(loaded).sample(prompt_ids, sampling, n, step=step, logprob_temperature=logprob_temperature)
-
-
-def step_seed(seed: int, step: int) -> int:
-    """A seed of its own, 0 to 2^63 - 1, for each step of a run."""
-    digest = hashlib.blake2b(f"{seed}\0{step}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
 
 
 @contextlib.contextmanager

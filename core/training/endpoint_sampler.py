@@ -18,9 +18,10 @@ from typing import Protocol
 from core.errors import EndpointError, InputError
 from core.inference.generator import Completion, Sampling
 from core.inference.remote import RemoteGenerator
-from core.inference.rollout import SampledTokens, step_seed
+from core.inference.rollout import SampledTokens
 from core.models.adapters import AdapterCard
 from core.prompts.messages import RawText
+from core.seeds import derived_seed
 from core.training.policy import ADAPTER, Policy
 from core.training.streams import Group
 from core.training.team import Alone, Team, by_first
@@ -104,7 +105,7 @@ class EndpointSampler:
         samples = sampling.n if n is None else n
         prompts = [self._text(ids) for ids in prompt_ids]
         firsts = [0] * len(prompts) if first_copies is None else list(first_copies)
-        seed = step_seed(sampling.seed, step) % _SEEDS
+        seed = derived_seed(sampling.seed, step) % _SEEDS
         drawn: list[list[Completion]] = [[] for _ in prompts]
         for first in sorted(set(firsts)):
             places = [place for place, copy in enumerate(firsts) if copy == first]

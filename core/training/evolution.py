@@ -15,11 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.errors import InputError
 from core.inference.generator import Sampling
 from core.inference.rollout import TokenSampler
+from core.seeds import derived_seed
 from core.training.checkpoint import State
 from core.training.experience import PromptItem, as_sample
 from core.training.policy import Policy
 from core.training.reward import Reward
-from core.training.seeds import derived_seed, drawn_without_return
+from core.training.seeds import drawn_without_return
 from core.training.team import Alone, Team, gathered, share
 
 if TYPE_CHECKING:

@@ -1,16 +1,11 @@
-"""Seeds that depend on what they are for and on nothing else, so that work resumes as if it had never stopped."""
+"""Orders and random numbers fixed by a seed and by what they are for, so that training resumes as if never stopped."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 
-
-def derived_seed(seed: int, *names: object) -> int:
-    """A seed from 0 to 2^63 - 1, fixed by `seed` and the names, for instance ``("sample", step)``."""
-    key = "\0".join([str(seed), *map(str, names)]).encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1
+from core.seeds import derived_seed
 
 
 def permutation(seed: int, count: int, *names: object) -> list[int]:

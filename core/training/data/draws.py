@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.training.seeds import derived_seed
+from core.seeds import derived_seed
 
 
 def generator(seed: int, *names: object) -> np.random.Generator:

@@ -11,6 +11,7 @@ from core.errors import InputError
 from core.metrics.metric import Metric
 from core.models.hardware import choose_training_placement
 from core.models.loading import LoadedModel, load_causal
+from core.seeds import derived_seed
 from core.training.data.chat_tokens import ChatEncoder
 from core.training.experience import PromptItem
 from core.training.pipeline.evaluation import Evaluation, Evaluator
@@ -18,7 +19,6 @@ from core.training.pipeline.examples import Example, RecipeData
 from core.training.pipeline.recipe import Recipe
 from core.training.pipeline.rewards import measure
 from core.training.policy import Critic, Policy, adapted_policy, full_policy
-from core.training.seeds import derived_seed
 from core.training.team import Team
 
 EVALUATIONS = "evaluations"
