@@ -12,7 +12,7 @@ _FIGURE = r"\d{1,3}(?:[,，]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
 _VALUES: Mapping[str, re.Pattern[str]] = {
     "money": re.compile(
-        rf"(?:人民币|US\$|HK\$|RMB|USD|[$¥€£])\s?(?:{_FIGURE})(?:\s?(?:million|billion|thousand|[百千万亿]+元?))?"
+        rf"(?:人民币|US\$|HK\$|RMB|USD|[$¥€£])\s?(?:{_FIGURE})(?:\s?(?:million|billion|thousand|[百千万亿]*元|[百千万亿]+))?"
         rf"|(?:{_FIGURE})\s?[百千万亿]*(?:美元|港元|欧元|日元|元)|(?:{_FIGURE})\s(?:(?:million|billion)\s)?(?:dollars|euros)"
     ),
     "shares": re.compile(

@@ -95,6 +95,12 @@ def test_a_figure_within_an_amount_stands_for_all_of_it():
     assert fits("party", Span(2, 7), sentence) is None and fits("money", Span(2, 7), sentence) is None
 
 
+def test_an_amount_in_yuan_holds_its_unit():
+    for amount in ("人民币17,934,616.14元", "人民币5,500万元", "人民币3亿", "人民币800"):
+        sentence = f"涉案金额为{amount}。"
+        assert [span.of(sentence) for span in find_values("money", sentence)] == [amount]
+
+
 def test_matters_of_an_announcement_lead_back_to_its_text():
     filing = load_filing(SAMPLES / "chenghe-pledge-announcement.html")
     reading = find_matters(filing)
