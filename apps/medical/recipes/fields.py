@@ -23,9 +23,9 @@ from core.training.data.records import Turn
 from core.training.pipeline.examples import Example, RecipeData
 
 _HERE = Path(__file__).parent
-_FILLED = {"train": 10, "validation": 6, "test": 9}
+_FILLED = {"train": 5, "validation": 5, "test": 4}
 """Sentences made of a pattern."""
-_SLOT = re.compile(r"\{([a-zA-Z]+)(\d)\}")
+_SLOT = re.compile(r"\{([a-zA-Z]+)(\d?)(?::(\w+)|=([^}]+))?\}")
 
 
 def fields(language: Language | None = None) -> RecipeData:
@@ -76,42 +76,66 @@ def _filled(
     kind: FieldKind, language: Language, split: str, pattern: str, words: Mapping[str, Any], draw: random.Random
 ) -> tuple[list[dict[str, str]], str]:
     """The entries, in the order of their numbers, with "" for parts that the pattern has not; and the sentence."""
-    slots = _SLOT.findall(pattern)
-    count = max((int(number) for _, number in slots), default=0)
-    measures: dict[str, str] = words["measures"][language]
-    pool = list(measures) if kind.name == "vitals" else words[language][kind.name][split]
+    slots = {(slot.lower(), number): (source, text) for slot, number, source, text in _SLOT.findall(pattern)}
+    pools = _pools(words, language, split)
+    used: list[str] = []
+
+    def drawn(source: str) -> str:
+        """A word or figure of a source that holds none already drawn, nor stands in one."""
+        while True:
+            value = draw.choice(pools[source]).format(**_figures(draw))
+            if not any(value in other or other in value for other in used):
+                used.append(value)
+                return value
+
     entries: list[dict[str, str]] = []
-    for number, name in enumerate(draw.sample(pool, count), start=1):
-        held = {part.lower() for part, at in slots if int(at) == number}
-        entry = {"name": name} | {
-            part: _value(part, name, language, words, draw) if part in held else ""
-            for part in kind.parts
-            if part != "name"
-        }
-        entries.append(entry)
+    for number in sorted({number for _, number in slots if number}):
+        source, text = slots["name", number]
+        name = text or drawn(source or ("measures" if kind.name == "vitals" else kind.name))
+        entries.append({"name": name})
+        for part in list(kind.parts)[1:]:
+            _, text = slots.get((part, number), ("", ""))
+            forms = pools.get(f"{part} of {name}") or pools[part]
+            written = (part, number) in slots
+            entries[-1][part] = text or (draw.choice(forms).format(**_figures(draw)) if written else "")
 
     def put(match: re.Match[str]) -> str:
-        value = entries[int(match[2]) - 1][match[1].lower()]
-        return value[0].upper() + value[1:] if match[1][0].isupper() else value
+        slot, number, source, _ = match.groups()
+        value = entries[int(number) - 1][slot.lower()] if number else drawn(source)
+        return value[0].upper() + value[1:] if slot[0].isupper() else value
 
+    used += [value for entry in entries for value in entry.values() if value]
     return entries, _SLOT.sub(put, pattern)
 
 
-def _value(part: str, name: str, language: Language, words: Mapping[str, Any], draw: random.Random) -> str:
-    form = words["measures"][language][name] if part == "value" else draw.choice(words["parts"][language][part])
-    figures = {
+def _pools(words: Mapping[str, Any], language: Language, split: str) -> dict[str, list[str]]:
+    """What can be drawn in a split, by source; the forms of a measure's values as "value of …"."""
+    measures: dict[str, list[str]] = words["measures"][language]
+    pools = {source: list(found[split]) for source, found in words[language].items()}
+    pools["history"] = pools["illnesses"] + pools["operations"]
+    pools |= {"measures": list(measures), "acute": words["acute"][language], **words["parts"][language]}
+    pools |= {f"value of {name}": forms for name, forms in (measures | words["written"][language]).items()}
+    return pools | {"year": ["{year}"], "number": ["{number}"]}
+
+
+def _figures(draw: random.Random) -> dict[str, float]:
+    return {
         "whole": draw.choice([5, 10, 15, 25, 40, 50, 75, 100, 150, 200, 250, 400]),
         "small": draw.choice([0.5, 1, 1.5, 2, 3, 4]),
         "systolic": draw.randint(92, 188),
         "diastolic": draw.randint(54, 104),
         "pulse": draw.randint(52, 134),
         "temperature": draw.randint(355, 402) / 10,
+        "fahrenheit": draw.randint(960, 1040) / 10,
         "weight": draw.randint(31, 980) / 10,
         "height": draw.randint(88, 189),
+        "head": draw.randint(340, 560) / 10,
+        "index": draw.randint(150, 380) / 10,
         "breaths": draw.randint(12, 34),
         "saturation": draw.randint(82, 99),
+        "year": draw.randint(2005, 2024),
+        "number": draw.randint(2, 45),
     }
-    return str(form.format(**figures))
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -42,6 +42,14 @@ def test_no_pattern_is_in_two_splits() -> None:
         assert {kind_name(example) for example in data().split(split)} == kinds
 
 
+def test_each_field_has_patterns_enough_in_both_languages() -> None:
+    for split, patterns in {"train": 12, "validation": 5, "test": 8}.items():
+        groups = {example.group for example in data().split(split)}
+        for kind in field_kinds():
+            for language in ("en", "zh"):
+                assert sum(group.startswith(f"{kind.name}-{language}-") for group in groups) == patterns
+
+
 def test_no_name_of_test_is_in_training_but_those_of_measures() -> None:
     def names(split: str) -> set[str]:
         return {entry["name"] for one in data().split(split) if kind_name(one) != "vitals" for entry in entries(one)}
