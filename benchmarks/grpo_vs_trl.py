@@ -2,6 +2,7 @@
 
     python -m benchmarks.grpo_vs_trl [--rounds 1]
     python -m benchmarks.grpo_vs_trl --curves [--seeds 5]
+    python -m benchmarks.grpo_vs_trl --replay
 
 The anchor is TRL 1.16.0 in an environment of its own. Both sides take the same random GPT-2 (6 layers of width 384,
 50,257 words), two prompts of 256 tokens a step with 8 responses of 64 each, KL coefficient 0.04, one update a step with
@@ -13,8 +14,10 @@ it, as is its default. The memory of a step is what the process holds at most du
 activations, logits and gradients.
 
 `--curves`: a small model learns to write even ids, the share of them being the reward; reward, and KL a token as the
-loss has it, are means over the last ten steps. What differs is the order of the prompts and the random numbers. One
-JSON object on the last line.
+loss has it, are means over the last ten steps. What differs is the order of the prompts and the random numbers.
+
+`--replay`: what TRL draws in that task is given to our learner in place of its own draws, step by step, in float32.
+With the same order and the same numbers, both must come to the same weights. One JSON object on the last line.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.anchors.runs import Side, apart, costs, curves, main_of, ours, share
+from benchmarks.anchors.runs import Side, apart, costs, curves, main_of, our_replay, ours, replay, share
 from benchmarks.anchors.task import Task
 
 ANCHOR = "trl-1.16.0"
@@ -81,8 +84,12 @@ def learning(python: Path, folder: Path, seeds: int) -> dict[str, Any]:
     return {"sides": found, "apart": apart(found, "trl float32")}
 
 
+def replaying(python: Path, folder: Path) -> dict[str, Any]:
+    return replay(anchor_side(python), our_replay("--algorithm", "grpo"), folder)
+
+
 def main() -> None:
-    main_of("grpo_vs_trl", __doc__, ANCHOR, (SPEED, CURVE), speed, learning)
+    main_of("grpo_vs_trl", __doc__, ANCHOR, (SPEED, CURVE), speed, learning, replaying)
 
 
 if __name__ == "__main__":

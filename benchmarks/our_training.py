@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,13 +66,20 @@ def make_reward(folder: Path, task: Task, policy: Policy, placement: Placement) 
     return TrunkReward(policy.reference_scorer, head.to(placement.device))
 
 
-def make_learner(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> PolicyLearner:
+def make_learner(
+    folder: Path,
+    task: Task,
+    given: argparse.Namespace,
+    seed: int,
+    kind: Callable[..., PolicyLearner] = PolicyLearner,
+) -> PolicyLearner:
     placement = choose_placement()
     if given.dtype:
         placement = replace(placement, dtype=given.dtype)
     policy = full_policy(load_causal(str(folder / "policy"), placement=placement), critic=given.critic)
+    policy.parameters.pop("value_head.bias", None)  # the anchor's critic has none; ours stays 0 as it starts
     algorithm: Algorithm = PPO(samples=task.draws) if given.algorithm == "ppo" else GRPO(samples=task.draws, kl=task.kl)
-    return PolicyLearner(
+    return kind(
         policy,
         algorithm,
         make_reward(folder, task, policy, placement),
@@ -82,6 +89,11 @@ def make_learner(folder: Path, task: Task, given: argparse.Namespace, seed: int)
         steps=task.steps,
         seed=seed,
     )
+
+
+def kl_name(algorithm: str) -> str:
+    """Of the figure the anchor calls KL: a response's by the log ratio in PPO, a token's as the loss has it in GRPO."""
+    return "policy/kl" if algorithm == "ppo" else "loss/kl"
 
 
 def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -94,7 +106,7 @@ def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[
     phases = {name: round(value, 2) for name, value in figures[-1].items() if name.startswith("seconds/")}
     return meter.report() | {
         "rewards": [figure["reward/mean"] for figure in figures],
-        "kls": [figure["policy/kl" if given.algorithm == "ppo" else "loss/kl"] for figure in figures],
+        "kls": [figure[kl_name(given.algorithm)] for figure in figures],
         "phases": phases,
     }
 

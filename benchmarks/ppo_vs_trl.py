@@ -2,6 +2,7 @@
 
     python -m benchmarks.ppo_vs_trl [--rounds 1]
     python -m benchmarks.ppo_vs_trl --curves [--seeds 5]
+    python -m benchmarks.ppo_vs_trl --replay
 
 The anchor is TRL 1.10.0, the last to have a PPO trainer, in an environment of its own. Both sides take the same random
 GPT-2 (6 layers of width 384, 50,257 words), the same prompts and settings: 16 responses of 24 tokens to prompts of 64,
@@ -13,8 +14,12 @@ information, in float32.
 
 `--curves`: a small model learns to write even ids, the share of them being the reward, from several seeds; reward and
 KL to the reference are means over the last ten steps. Both sides: AdamW, learning rate falling linearly to 0, no
-clipping of gradients, KL by the log ratio within the reward, whitened advantages, the critic's head starting at 0. What
-differs is the order of the prompts and the random numbers. One JSON object on the last line.
+clipping of gradients, KL by the log ratio within the reward, whitened advantages, the critic's head starting at 0 and
+without a bias. What differs is the order of the prompts and the random numbers.
+
+`--replay`: what TRL draws in that task is given to our learner in place of its own draws, step by step, in float32 and
+with a separate critic. With the same order and the same numbers, both must come to the same weights. One JSON object on
+the last line.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.anchors.runs import Side, apart, costs, curves, main_of, ours, share
+from benchmarks.anchors.runs import Side, apart, costs, curves, main_of, our_replay, ours, replay, share
 from benchmarks.anchors.task import Task
 
 ANCHOR = "trl-1.10.0"
@@ -78,8 +83,13 @@ def learning(python: Path, folder: Path, seeds: int) -> dict[str, Any]:
     return {"sides": found, "apart": apart(found, "trl float32")}
 
 
+def replaying(python: Path, folder: Path) -> dict[str, Any]:
+    anchor = Side(python, "benchmarks.anchors.trl_ppo", ("--dtype", "float32"))
+    return replay(anchor, our_replay("--algorithm", "ppo", "--critic", "separate"), folder)
+
+
 def main() -> None:
-    main_of("ppo_vs_trl", __doc__, ANCHOR, (SPEED, CURVE), speed, learning)
+    main_of("ppo_vs_trl", __doc__, ANCHOR, (SPEED, CURVE), speed, learning, replaying)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,10 @@ def ours(*arguments: str) -> Side:
     return Side(Path(sys.executable), "benchmarks.our_training", arguments)
 
 
+def our_replay(*arguments: str) -> Side:
+    return Side(Path(sys.executable), "benchmarks.our_replay", arguments)
+
+
 def run(side: Side, folder: Path, *more: str, threads: int = 1) -> list[dict[str, Any]]:
     """The JSON objects that the side prints, one a seed; the anchor also prints Python's dictionaries."""
     command = [str(side.python), "-m", side.module, str(folder), *side.arguments, *more]
@@ -95,6 +99,37 @@ def curves(sides: Mapping[str, Side], folder: Path, seeds: int, last: int) -> di
     return found
 
 
+def replay(anchor: Side, other: Side, folder: Path) -> dict[str, Any]:
+    """The anchor learns and is recorded; the other side learns from what the anchor drew. How far they come apart.
+
+    Figures of a step by the largest the anchor has in the run; weights by how far the anchor has come from the start.
+    """
+    recording = str(folder / "recording")
+    (theirs,) = run(anchor, folder, "--record", recording)
+    (found,) = run(other, folder, "--recording", recording)
+    apart_by_step = {
+        name: _apart_by_step(found[name], theirs[name])
+        for name in ("rewards", "kls", "losses", "gradient_norms")
+        if name in theirs
+    } | {"weights": found["weights_apart"]}
+    largest = {name: _digits(max(values)) for name, values in apart_by_step.items()}
+    print(f"largest difference over {len(found['weights_apart'])} steps: {largest}", flush=True)
+    return {
+        "steps": len(found["weights_apart"]),
+        "largest": largest,
+        "by_step": {name: [_digits(value) for value in values] for name, values in apart_by_step.items()},
+    }
+
+
+def _apart_by_step(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    unit = max(map(abs, theirs))
+    return [abs(one - other) / unit for one, other in zip(ours, theirs, strict=True)]
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.2g}")
+
+
 def main_of(
     name: str,
     doc: str,
@@ -102,27 +137,38 @@ def main_of(
     tasks: tuple[Task, Task],
     speed: Callable[[Path, Path, int], dict[str, Any]],
     learning: Callable[[Path, Path, int], dict[str, Any]],
+    replaying: Callable[[Path, Path], dict[str, Any]],
 ) -> None:
     """The command of a benchmark beside an anchor.
 
     Args:
         tasks: for costs, and for learning curves.
         speed, learning: take the anchor's Python, the task's folder, and the number of rounds or seeds.
+        replaying: takes the first two.
     """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--curves", action="store_true", help="learning curves in place of costs")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--curves", action="store_true", help="learning curves in place of costs")
+    modes.add_argument(
+        "--replay", action="store_true", help="learn from what the anchor drew, and lay weights side by side"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--anchor-python", type=Path, help=f"a Python that has {anchor}; default: made on first use")
     given = parser.parse_args()
     if given.seeds < 2:
         parser.error("--seeds: a standard error takes at least 2")
     python = given.anchor_python or anchor_python(anchor)
-    task = tasks[1] if given.curves else tasks[0]
+    task = tasks[1] if given.curves or given.replay else tasks[0]
     with tempfile.TemporaryDirectory() as folder_name:
         folder = Path(folder_name)
         make_task(task, folder)
-        found = learning(python, folder, given.seeds) if given.curves else speed(python, folder, given.rounds)
+        if given.replay:
+            found = replaying(python, folder)
+        elif given.curves:
+            found = learning(python, folder, given.seeds)
+        else:
+            found = speed(python, folder, given.rounds)
     print(json.dumps({"benchmark": name, "anchor": anchor, "task": task.settings()} | found))
 
 

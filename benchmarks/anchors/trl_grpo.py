@@ -17,6 +17,7 @@ from transformers import AutoTokenizer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from benchmarks.anchors.measure import Meter
+from benchmarks.anchors.record import Recorder
 from benchmarks.anchors.task import Task, read_task
 
 
@@ -24,12 +25,28 @@ def share_of_even(completion_ids: list[list[int]], **_: Any) -> list[float]:
     return [sum(token % 2 == 0 for token in ids) / len(ids) for ids in completion_ids]
 
 
+class Recorded(GRPOTrainer):  # type: ignore[misc]
+    """Writes down the tokens that its loss is made of."""
+
+    recorder: Recorder | None = None
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        made = super()._generate_and_score_completions(inputs)
+        if self.recorder is not None:
+            prompts, responses = (
+                [ids[mask.bool()].tolist() for ids, mask in zip(made[f"{part}_ids"], made[f"{part}_mask"], strict=True)]
+                for part in ("prompt", "completion")
+            )
+            self.recorder.drawn(prompts, responses)
+        return made
+
+
 class Laps(TrainerCallback):  # type: ignore[misc]
-    def __init__(self, *, memory: bool) -> None:
+    def __init__(self, *, memory: bool, recorder: Recorder | None) -> None:
         self.meter: Meter | None = None
         self.memory = memory
-        self.rewards: list[float] = []
-        self.kls: list[float] = []
+        self.recorder = recorder
+        self.figures: dict[str, list[float]] = {"rewards": [], "kls": [], "losses": [], "gradient_norms": []}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.meter = Meter(warm_up=1, memory=self.memory)
@@ -37,12 +54,14 @@ class Laps(TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         logs: dict[str, float] = given["logs"]
         if "reward" in logs:
-            self.rewards.append(logs["reward"])
-            self.kls.append(logs["kl"])
+            for values, name in zip(self.figures.values(), ("reward", "kl", "loss", "grad_norm"), strict=True):
+                values.append(logs[name])
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         assert self.meter is not None
         self.meter.lap()
+        if self.recorder is not None:
+            self.recorder.learned(dict(given["model"].named_parameters()))
 
 
 def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -71,8 +90,9 @@ def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[
         )
         tokenizer = AutoTokenizer.from_pretrained(folder / "policy")
         dataset = Dataset.from_dict({"prompt": [tokenizer.decode(ids) for ids in task.prompt_ids]})
-        laps = Laps(memory=given.memory)
-        trainer = GRPOTrainer(
+        recorder = Recorder(given.record) if given.record else None
+        laps = Laps(memory=given.memory, recorder=recorder)
+        trainer = Recorded(
             model=str(folder / "policy"),
             reward_funcs=share_of_even,
             args=config,
@@ -80,9 +100,10 @@ def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[
             processing_class=tokenizer,
             callbacks=[laps],
         )
+        trainer.recorder = recorder
         trainer.train()
     assert laps.meter is not None
-    return laps.meter.report() | {"rewards": laps.rewards, "kls": laps.kls}
+    return laps.meter.report() | laps.figures
 
 
 def main() -> None:
@@ -91,6 +112,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--checkpointing", action="store_true", help="compute activations twice, as is its default")
     parser.add_argument("--memory", action="store_true", help="measure it")
+    parser.add_argument("--record", type=Path, help="a folder to make: what was drawn, and the weights after each step")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args()
     for seed in given.seeds:

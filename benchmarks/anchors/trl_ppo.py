@@ -1,6 +1,6 @@
 """The anchor's side of `benchmarks.ppo_vs_trl`; runs in the anchor's environment, without our code.
 
-python -m benchmarks.anchors.trl_ppo FOLDER --dtype float32 --seed 0
+python -m benchmarks.anchors.trl_ppo FOLDER --dtype float32 --seeds 0
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import PPOConfig, PPOTrainer
 
 from benchmarks.anchors.measure import Meter
+from benchmarks.anchors.record import Recorder
 from benchmarks.anchors.task import Task, read_task
 
 
@@ -31,24 +32,28 @@ class Shares(torch.nn.Module):
 
     base_model_prefix = "shares"
 
-    def __init__(self, prompt_tokens: int) -> None:
+    def __init__(self, prompt_tokens: int, recorder: Recorder | None) -> None:
         super().__init__()
-        self.shares, self.score = _Counter(prompt_tokens), torch.nn.Identity()
+        self.shares, self.score = _Counter(prompt_tokens, recorder), torch.nn.Identity()
 
 
 class _Counter(torch.nn.Module):
-    def __init__(self, prompt_tokens: int) -> None:
+    def __init__(self, prompt_tokens: int, recorder: Recorder | None) -> None:
         super().__init__()
-        self.prompt_tokens = prompt_tokens
+        self.prompt_tokens, self.recorder = prompt_tokens, recorder
 
     def forward(self, input_ids: torch.Tensor, **_: Any) -> BaseModelOutput:
+        if self.recorder is not None:
+            self.recorder.drawn(
+                input_ids[:, : self.prompt_tokens].tolist(), input_ids[:, self.prompt_tokens :].tolist()
+            )
         share = (input_ids[:, self.prompt_tokens :] % 2 == 0).float().mean(dim=1)
         return BaseModelOutput(hidden_states=(share[:, None, None].expand(*input_ids.shape, 1),))
 
 
 class Laps(TrainerCallback):  # type: ignore[misc]
-    def __init__(self, meter: Meter) -> None:
-        self.meter = meter
+    def __init__(self, meter: Meter, recorder: Recorder | None) -> None:
+        self.meter, self.recorder = meter, recorder
         self.rewards: list[float] = []
         self.kls: list[float] = []
 
@@ -58,11 +63,13 @@ class Laps(TrainerCallback):  # type: ignore[misc]
             self.rewards.append(logs["objective/scores"])
             self.kls.append(logs["objective/kl"])
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self.meter.lap()
+        if self.recorder is not None:
+            self.recorder.learned(dict(given["model"].policy.named_parameters()))
 
 
-def run(folder: Path, task: Task, dtype: str, seed: int, *, memory: bool) -> dict[str, Any]:
+def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[str, Any]:
     def classifier(name: str) -> Any:
         return AutoModelForSequenceClassification.from_pretrained(folder / name, dtype=torch.float32)
 
@@ -86,7 +93,7 @@ def run(folder: Path, task: Task, dtype: str, seed: int, *, memory: bool) -> dic
             learning_rate=task.learning_rate,
             num_sample_generations=0,
             gradient_checkpointing=False,
-            bf16=dtype == "bfloat16",
+            bf16=given.dtype == "bfloat16",
             use_cpu=not torch.cuda.is_available(),
             report_to=[],
             save_strategy="no",
@@ -94,19 +101,20 @@ def run(folder: Path, task: Task, dtype: str, seed: int, *, memory: bool) -> dic
             disable_tqdm=True,
         )
         dataset = Dataset.from_dict({"input_ids": task.prompt_ids})
-        laps = Laps(Meter(memory=memory))
+        recorder = Recorder(given.record) if given.record else None
+        laps = Laps(Meter(memory=given.memory), recorder)
         trainer = PPOTrainer(
             args=config,
             processing_class=AutoTokenizer.from_pretrained(folder / "policy"),
             model=policy(),
             ref_model=policy(),
-            reward_model=classifier("reward") if task.reward == "model" else Shares(task.prompt_tokens),
+            reward_model=classifier("reward") if task.reward == "model" else Shares(task.prompt_tokens, recorder),
             value_model=classifier("value"),
             train_dataset=dataset,
             eval_dataset=dataset,
             callbacks=[laps],
         )
-        laps.meter = Meter(memory=memory)
+        laps.meter = Meter(memory=given.memory)
         trainer.train()
     return laps.meter.report() | {"rewards": laps.rewards, "kls": laps.kls}
 
@@ -116,12 +124,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--memory", action="store_true", help="measure it")
+    parser.add_argument("--record", type=Path, help="a folder to make: what was drawn, and the weights after each step")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args()
     for seed in given.seeds:
-        print(
-            json.dumps(run(given.folder, read_task(given.folder), given.dtype, seed, memory=given.memory)), flush=True
-        )
+        print(json.dumps(run(given.folder, read_task(given.folder), given, seed)), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.anchors.runs import Side, apart, costs, curves
+from benchmarks.anchors.runs import Side, apart, costs, curves, replay
 
 
 @pytest.fixture
@@ -46,3 +46,11 @@ def test_curves_are_compared_over_the_last_steps_in_standard_errors(printing: Pa
 def test_a_side_that_fails_says_why(printing: Path) -> None:
     with pytest.raises(SystemExit, match="No such file"):
         costs({"one": Side(Path(sys.executable), "printed", ("nowhere",))}, printing, rounds=1)
+
+
+def test_a_replay_is_told_by_the_largest_difference(printing: Path) -> None:
+    theirs = side(printing, "theirs", [{"rewards": [1, 4], "kls": [0, 2], "losses": [0, -2]}])
+    ours = side(printing, "ours", [{"rewards": [1, 4], "kls": [0.5, 2], "losses": [0, -1], "weights_apart": [0.25, 0]}])
+    found = replay(theirs, ours, printing)
+    assert found["largest"] == {"rewards": 0, "kls": 0.25, "losses": 0.5, "weights": 0.25}
+    assert found["by_step"]["kls"] == [0.25, 0]
