@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_models import CPU, save_chat_model
 
 from core.errors import ConfigError, ModelFileMismatch, ModelNotAvailable, UnknownName
 from core.inference import Sampling, load_generator
@@ -19,7 +19,6 @@ from core.inference.shared_prefix import SharedPrefixForward
 from core.models import (
     AdapterCard,
     AdapterSet,
-    Placement,
     load_causal,
     lora_config,
     promote_adapter,
@@ -28,14 +27,6 @@ from core.models import (
 
 PROMPTS = ["The fee for a second card is", "The fee for a lost card", "补办一张卡要多少钱？", "Hello"]
 SAMPLING = Sampling(max_tokens=12, temperature=0.8, seed=5, n=2)
-CPU = Placement("cpu", "float32", "tests compare exactly")
-
-
-def _tiny_model():
-    spec = importlib.util.spec_from_file_location("tiny_model", Path(__file__).with_name("tiny_model.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def trained(adapters: AdapterSet, name: str, seed: int) -> None:
@@ -47,7 +38,7 @@ def trained(adapters: AdapterSet, name: str, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _tiny_model().build(tmp_path_factory.mktemp("base") / "tiny")
+    return save_chat_model(tmp_path_factory.mktemp("base") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +187,7 @@ def test_what_cannot_be_is_refused(fresh_settings, folder, saved, tmp_path) -> N
         load_generator("openai:gpt-5-mini", adapter="answers")
     with pytest.raises(UnknownName, match="no adapter named 'nothing'"):
         load_generator(f"{folder}+nothing")
-    other = _tiny_model().build(tmp_path / "other", seed=1)
+    other = save_chat_model(tmp_path / "other", seed=1)
     with pytest.raises(ModelFileMismatch, match="was made for"):
         load_generator(f"{other}+{saved['a']}")
     fresh_settings(quantisation="int4", device="cpu")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tiny_models import CPU, byte_tokenizer, save
 
 from core.errors import ConfigError, InputError, ModelNotAvailable
 from core.inference import RawText, Sampling, load_generator
@@ -18,9 +18,7 @@ from core.inference.constraint import matching_choice
 from core.inference.local import LocalGenerator
 from core.inference.seq2seq import Seq2SeqGenerator
 from core.models import load_causal, load_encoder, load_seq2seq
-from core.models.hardware import Placement
 
-CPU = Placement("cpu", "float32", "tests compare exactly")
 PROMPTS = ["How long does a refund take?", "退款多久到账？", "a", "fees " * 9, "a"]
 
 
@@ -73,19 +71,10 @@ FAMILIES = {
 
 def build(folder: Path, family: str) -> Path:
     """One token a byte; the tokenizer ends a text with the end mark, as those of these families do."""
-    marks = ["<pad>", "</s>", "<s>"]
-    letters = [*marks, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(letters)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    fast = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", bos_token="<s>", model_max_length=96
-    )
-    fast.save_pretrained(folder)
+    marks = {"pad_token": "<pad>", "eos_token": "</s>", "bos_token": "<s>"}
+    tokenizer = byte_tokenizer(*marks.values(), single="$A </s>", model_max_length=96, **marks)
     torch.manual_seed(3)
-    FAMILIES[family](len(letters)).save_pretrained(folder)
-    return folder
+    return save(folder, FAMILIES[family](len(tokenizer)), tokenizer)
 
 
 @pytest.fixture(scope="module")

@@ -120,26 +120,12 @@ def use_catalogue(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, 
 def tiny_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-layer BERT with random weights, one token a byte."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from tiny_models import bert_encoder, byte_tokenizer, save
 
-    folder = tmp_path_factory.mktemp("tiny-encoder")
-    letters = ["<pad>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(letters)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>").save_pretrained(folder)
+    tokenizer = byte_tokenizer("<pad>", pad_token="<pad>")
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(letters),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    return folder
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 64}
+    return save(tmp_path_factory.mktemp("tiny-encoder"), bert_encoder(len(tokenizer), **sizes), tokenizer)
 
 
 @pytest.fixture

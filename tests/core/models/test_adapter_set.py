@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import threading
-from pathlib import Path
 
 import pytest
+import tiny_adapters as tiny
 import torch
 
 from core.errors import InputError, ModelFileMismatch, UnknownName
 from core.models import AdapterSet, lora_config
 from core.models.adapter_config import linear_layers
-
-_spec = importlib.util.spec_from_file_location("tiny_adapters", Path(__file__).with_name("tiny_adapters.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
 
 FAMILIES = ("gpt2", "llama", "qwen2", "t5", "bert")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+import tiny_adapters as tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,10 +28,6 @@ from core.models import adapters as adapters_module
 from core.models.adapter_config import read_lora_config
 from core.models.adapter_store import adapters_dir
 from core.models.adapters import CARD, CONFIG, WEIGHTS, with_report
-
-_spec = importlib.util.spec_from_file_location("tiny_adapters", Path(__file__).with_name("tiny_adapters.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tiny_models import byte_tokenizer, save
 
 from core.errors import ModelFileMismatch, ModelNotAvailable
 from core.models import load_causal, load_embedder, load_encoder, load_reranker, load_seq2seq
@@ -102,15 +102,10 @@ def _small_cpu(fresh_settings: Callable[..., None]) -> None:
 def build(tmp_path: Path) -> Callable[..., Path]:
     def make(model: Callable[[int], torch.nn.Module]) -> Path:
         folder = tmp_path / model.__name__
-        letters = ["<pad>", "</s>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
-        tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(letters)}, merges=[]))
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        transformers.PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", model_max_length=96
-        ).save_pretrained(folder)
+        marks = {"pad_token": "<pad>", "eos_token": "</s>"}
+        tokenizer = byte_tokenizer(*marks.values(), model_max_length=96, **marks)
         torch.manual_seed(0)
-        model(len(letters)).save_pretrained(folder)
-        return folder
+        return save(folder, model(len(tokenizer)), tokenizer)
 
     return make
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import importlib.util
-from pathlib import Path
 
 import pytest
+import tiny_adapters as tiny
 import torch
 
 from core.errors import InputError, ModelNotAvailable
@@ -16,10 +15,6 @@ from core.models import int8 as int8_module
 from core.models import quantise as quantise_module
 from core.models.int8 import Int8Linear
 from core.models.quantise import possible_quantisations, quantise, weight_bytes
-
-_spec = importlib.util.spec_from_file_location("tiny_adapters", Path(__file__).with_name("tiny_adapters.py"))
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
 
 
 @pytest.fixture(params=["as it is", "torch"])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tiny_models import byte_tokenizer, save
 
 from core.errors import ConfigError, InputError, ModelNotAvailable
 from core.models import load_embedder, load_reranker
@@ -24,18 +24,11 @@ PASSAGES = ["A refund takes three days.", "运费由买家承担。", "", "x" * 
 
 def build(folder: Path, make: Callable[..., torch.nn.Module]) -> Path:
     """One token a byte, pairs as BERT writes them."""
-    letters = ["<pad>", "[CLS]", "[SEP]", *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(letters)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
-    )
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", cls_token="[CLS]", sep_token="[SEP]"
-    ).save_pretrained(folder)
+    marks = {"pad_token": "<pad>", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    around = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
+    tokenizer = byte_tokenizer(*marks.values(), **around, **marks)
     torch.manual_seed(0)
-    make(len(letters)).save_pretrained(folder)
-    return folder
+    return save(folder, make(len(tokenizer)), tokenizer)
 
 
 def config(make: type, size: int, **more: object) -> transformers.PretrainedConfig:

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_models import CPU
 
 from core.models import load_causal, load_encoder, load_masked_lm
 from core.models.adapter_set import AdapterSet
-from core.models.hardware import Placement
 
-CPU = Placement("cpu", "float32", "tests compare exactly")
 SUBJECTS = ("card", "fee", "the card", "my fee", "a card", "a fee", "my card", "the fee")
 
 

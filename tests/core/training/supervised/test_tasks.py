@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from tiny_models import CPU
 
 from core.errors import InputError
 from core.inference.generator import Sampling
 from core.inference.seq2seq import Seq2SeqGenerator
-from core.models.hardware import Placement
 from core.models.loading import LoadedModel
 from core.training.data.batches import BucketedBatches, PackedBatches
 from core.training.data.mixing import MixedBatches
@@ -27,7 +27,6 @@ from core.training.supervised.seq2seq import Seq2SeqBatches, Seq2SeqObjective, s
 from core.training.supervised.tasks import evaluate_tasks, task_objective
 from core.training.supervised.trainable import TrainableConfig, make_trainable
 
-CPU = Placement("cpu", "float32", "tests compare exactly")
 WORDS = 40
 
 
