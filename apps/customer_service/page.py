@@ -147,10 +147,9 @@ def draw_sources(page: Page, assistant: Assistant, reply: Reply, number: int) ->
         numbers = "".join(f"[{citation.number}]" for citation in citations)
         with st.expander(escape_markdown(f"{numbers} {citations[0].title}")):
             article = assistant.desk.base.articles.get(article_id)
-            text = article.document.text if article else ""
-            if all(text[item.start : item.end] == item.quote for item in citations):
+            if article and all(article.document.text[one.start : one.end] == one.quote for one in citations):
                 marks = [Mark(Span(item.start, item.end), f"[{item.number}]", "quoted") for item in citations]
-                page.highlight(text, marks, {"quoted": page.text("quoted")})
+                page.document(article.document, marks, {"quoted": page.text("quoted")})
             else:  # the article changed since it was quoted
                 st.warning(page.text("changed"))
                 page.evidence([citation.evidence() for citation in citations])

@@ -6,7 +6,7 @@ of its own, so that no meaning hangs on colour alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -37,24 +37,39 @@ def highlight_html(text: str, marks: Sequence[Mark], legend: Mapping[str, str]) 
     Args:
         legend: display name by kind, in display order; a mark of a kind that is not in it raises `KeyError`.
     """
-    styles = {kind: _STYLES[index % len(_STYLES)] for index, kind in enumerate(legend)}
-    key = " ".join(f"<span style='{_style(styles[kind])}'>{escape(name)}</span>" for kind, name in legend.items())
     parts: list[str] = []
     position = 0
-    for mark in sorted(marks, key=lambda mark: (mark.span.start, -mark.span.end)):
-        if mark.span.start < position:
-            continue
+    for mark in apart(marks):
         parts.append(escape(text[position : mark.span.start]))
-        title = escape(f"{legend[mark.kind]}: {mark.label}", quote=True)
-        label = f"<sub style='color:{styles[mark.kind][2]}'> {escape(mark.label)}</sub>" if mark.label else ""
-        body = escape(mark.span.of(text))
-        parts.append(f"<mark style='{_style(styles[mark.kind])}' title='{title}'>{body}{label}</mark>")
+        parts.append(mark_html(mark, escape(mark.span.of(text)), legend))
         position = mark.span.end
     parts.append(escape(text[position:]))
     return (
-        f"<div style='margin-bottom:.6rem'>{key}</div>"
-        f"<div style='white-space:pre-wrap;line-height:1.9;max-width:60rem'>{''.join(parts)}</div>"
+        f"{legend_html(legend)}<div style='white-space:pre-wrap;line-height:1.9;max-width:60rem'>{''.join(parts)}</div>"
     )
+
+
+def apart(marks: Iterable[Mark]) -> list[Mark]:
+    """Marks in order, of overlapping ones the earlier, then the longer."""
+    kept: list[Mark] = []
+    for mark in sorted(marks, key=lambda mark: (mark.span.start, -mark.span.end)):
+        if not kept or mark.span.start >= kept[-1].span.end:
+            kept.append(mark)
+    return kept
+
+
+def legend_html(legend: Mapping[str, str]) -> str:
+    """The names of the kinds of marks, each in its style."""
+    names = (f"<span style='{_style(_colours(kind, legend))}'>{escape(name)}</span>" for kind, name in legend.items())
+    return f"<div style='margin-bottom:.6rem'>{' '.join(names)}</div>"
+
+
+def mark_html(mark: Mark, body: str, legend: Mapping[str, str], *, labelled: bool = True) -> str:
+    """`body`, which is HTML, in the style of `mark`; its label after it, where it is the end of what is marked."""
+    title = escape(f"{legend[mark.kind]}: {mark.label}", quote=True)
+    colours = _colours(mark.kind, legend)
+    label = f"<sub style='color:{colours[2]}'> {escape(mark.label)}</sub>" if labelled and mark.label else ""
+    return f"<mark style='{_style(colours)}' title='{title}'>{body}{label}</mark>"
 
 
 def table_html(
@@ -84,6 +99,10 @@ def table_html(
 
 _CELL = "border:1px solid #9ca3af55;padding:.25rem .6rem;vertical-align:top"
 _POINTED = "outline:3px solid #b45309;background:#fef3c7;color:#111;white-space:nowrap"
+
+
+def _colours(kind: str, legend: Mapping[str, str]) -> tuple[str, str, str]:
+    return _STYLES[list(legend).index(kind) % len(_STYLES)]
 
 
 def _style(style: tuple[str, str, str]) -> str:

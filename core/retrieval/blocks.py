@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from core.text import Span
+from core.text import Document, Span
 
 Kind = Literal["heading", "paragraph", "list", "table", "code", "row"]
 Markup = Literal["markdown", "plain", "rows"]
@@ -30,6 +30,10 @@ _CHAPTER = re.compile(
     r"(?P<number>\d+(?:\.\d+){0,3})[ \t]+)(?P<title>.{0,70})$"
 )
 _HAN_LEVELS = {"编": 1, "章": 1, "节": 2, "条": 3}
+_RULE_ROW = re.compile(r"[\s|:-]+")
+EMPHASIS = re.compile(r"(\*\*|__|`)(.+?)\1")
+"""Words between marks of emphasis or code; group 2 without the marks."""
+_MARKUP_BY_FORMAT: dict[str, Markup] = {"text": "plain", "pdf": "plain", "csv": "rows", "xlsx": "rows"}
 _SENTENCE_END = "。！？；，.!?;,:：、"
 
 
@@ -61,6 +65,39 @@ def read_blocks(text: str, markup: Markup = "markdown") -> list[Block]:
     lines = [_Line(match.start(), match.group()) for match in _LINE.finditer(text) if match.group()]
     readers = {"markdown": _markdown_blocks, "plain": _plain_blocks, "rows": _row_blocks}
     return list(readers[markup](lines))
+
+
+def markup_of(document: Document) -> Markup:
+    """What the loader of `document` left in its text."""
+    return _MARKUP_BY_FORMAT.get(document.metadata.get("format", ""), "markdown")
+
+
+def list_items(text: str, block: Block) -> list[tuple[Span, Span]]:
+    """Marker and body of each item of a list, in order; a body has its wrapped lines and no white space around it."""
+    starts = [
+        (block.span.start + line.start(), block.span.start + line.start() + marker.end())
+        for line in _LINE.finditer(block.span.of(text))
+        if (marker := _ITEM.match(line.group()))
+    ]
+    ends = [*(start for start, _ in starts[1:]), block.span.end]
+    return [
+        (_stripped(text, start, body), _stripped(text, body, end))
+        for (start, body), end in zip(starts, ends, strict=True)
+    ]
+
+
+def table_cells(text: str, block: Block) -> list[list[Span]]:
+    """The cells of a table row by row, without the line of dashes; no span has white space around it."""
+    rows = []
+    for line in _LINE.finditer(block.span.of(text)):
+        row = _stripped(text, block.span.start + line.start(), block.span.start + line.end())
+        if len(row) and not _RULE_ROW.fullmatch(row.of(text)):
+            start = row.start + row.of(text).startswith("|")
+            stop = max(start, row.end - row.of(text).endswith("|"))
+            bars = [at for at in range(start, stop) if text[at] == "|"]
+            edges = zip([start, *(bar + 1 for bar in bars)], [*bars, stop], strict=True)
+            rows.append([_stripped(text, left, right) for left, right in edges])
+    return rows
 
 
 def heading_title(line: str) -> str:
@@ -139,6 +176,12 @@ def _block(kind: Kind, lines: list[_Line], *, level: int = 0, title: str = "") -
     raw = "".join(line.text for line in lines)
     start = lines[0].start + len(raw) - len(raw.lstrip())
     return Block(kind, Span(start, start + len(raw.strip())), level, title)
+
+
+def _stripped(text: str, start: int, end: int) -> Span:
+    raw = text[start:end]
+    start += len(raw) - len(raw.lstrip())
+    return Span(start, max(start, start + len(raw.strip())))
 
 
 def _while(lines: list[_Line], at: int, holds: Callable[[_Line], bool]) -> int:

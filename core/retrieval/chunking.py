@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from core.retrieval.blocks import Block, Markup, read_blocks
+from core.retrieval.blocks import Block, markup_of, read_blocks
 from core.retrieval.passages import Passage
 from core.text import Document, Span, detect_language, split_sentences
 from core.text.tokens import approximate_tokens
 
 CHUNKING_VERSION = 1
 """Raised whenever `chunk` cuts differently, so that stored passages are made again."""
-
-_MARKUP_BY_FORMAT: dict[str, Markup] = {"text": "plain", "pdf": "plain", "csv": "rows", "xlsx": "rows"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +64,10 @@ def chunk(document: Document, chunking: Chunking = Chunking()) -> list[Passage]:
     Metadata is handed on, but for `questions` (wordings, one a line), which become `Passage.questions` of the first
     passage: they ask for the document as a whole, and its beginning is what answers them.
     """
-    markup = _MARKUP_BY_FORMAT.get(document.metadata.get("format", ""), "markdown")
     metadata = {key: value for key, value in document.metadata.items() if key != "questions"}
     questions = tuple(line for line in document.metadata.get("questions", "").split("\n") if line)
     passages: list[Passage] = []
-    for section in _sections(read_blocks(document.text, markup), document.title):
+    for section in _sections(read_blocks(document.text, markup_of(document)), document.title):
         for piece in _pack(section, document.text, chunking):
             passages.append(_passage(document, section.path, piece, metadata, () if passages else questions))
     return passages

@@ -18,7 +18,8 @@ from core.errors import TriviumError
 from core.evidence import Evidence
 from core.files import check_size
 from core.report import Mark, highlight_html, table_html
-from core.text import Language, escape_markdown
+from core.text import Document, Language, escape_markdown
+from core.ui.document import document_html
 
 Texts = Mapping[str, Mapping[str, str]]
 """Display text by key, then by language: `{"greeting": {"en": "Hello", "zh": "你好"}}`."""
@@ -118,6 +119,10 @@ class Page:
     def highlight(self, text: str, marks: Sequence[Mark], legend: Mapping[str, str]) -> None:
         """`text` with labelled marks and a legend."""
         st.html(highlight_html(text, marks, legend))
+
+    def document(self, document: Document, marks: Sequence[Mark], legend: Mapping[str, str]) -> None:
+        """A document in shape, with labelled marks and a legend."""
+        st.html(document_html(document, marks, legend))
 
     def table(
         self,

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.privacy import find_injections
-from core.retrieval.blocks import Block, read_blocks
+from core.retrieval.blocks import EMPHASIS, Block, read_blocks
 from core.text import Document, Span, split_sentences
 
 Kind = Literal["sentence", "item", "step", "row"]
 
 _MARKER = re.compile(r"[ \t]*(?:[-*+•·]|\(?\d{1,3}[.)、])[ \t]*")
 _NUMBERED = re.compile(r"[ \t]*\(?\d{1,3}[.)、]")
-_EMPHASIS = re.compile(r"(\*\*|__|`)(.+?)\1")
 _RULE_ROW = re.compile(r"[\s|:-]+")
 
 
@@ -122,4 +121,4 @@ def _row_text(header: list[str], cells: list[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_EMPHASIS.sub(r"\2", text).split())
+    return " ".join(EMPHASIS.sub(r"\2", text).split())

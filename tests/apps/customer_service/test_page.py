@@ -32,7 +32,9 @@ def test_a_suggestion_is_answered_with_its_source(page: AppTest) -> None:
     assert "Answered from the knowledge base" in app.chat_message[1].markdown[0].value
     assert "A spare card costs EUR 6. <b>[1]</b>" in _html(app)
     sources = [expander for expander in app.expander if "Order a spare card" in expander.label]
-    assert sources and "<mark" in "\n".join(element.proto.body for element in sources[0].get("html"))
+    article = "\n".join(element.proto.body for element in sources[0].get("html"))
+    assert "<mark" in article and ">How to order</h4>" in article and "<strong>Cards</strong>" in article
+    assert "##" not in article and "**" not in article
 
 
 def test_each_state_is_named_in_words(page: AppTest) -> None:
