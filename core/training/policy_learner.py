@@ -56,7 +56,7 @@ class PracticeConfig(BaseModel):
     prompts: int = Field(8, ge=1)
     max_tokens: int = Field(64, ge=1)
     temperature: float = Field(1.0, gt=0, le=10)
-    piece_tokens: int = Field(4096, ge=1)
+    piece_tokens: int = Field(2048, ge=1)
     kl: KLControl = KLControl()
 
 
