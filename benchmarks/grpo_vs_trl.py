@@ -1,7 +1,7 @@
 """What a step of GRPO costs, beside TRL's, and whether both learn the same.
 
     python -m benchmarks.grpo_vs_trl [--rounds 1]
-    python -m benchmarks.grpo_vs_trl --curves [--seeds 5]
+    python -m benchmarks.grpo_vs_trl --curves [--seeds 20]
     python -m benchmarks.grpo_vs_trl --replay
 
 The anchor is TRL 1.16.0 in an environment of its own. Both sides take the same random GPT-2 (6 layers of width 384,

@@ -1,7 +1,7 @@
 """What a step of PPO costs, beside TRL's, and whether both learn the same.
 
     python -m benchmarks.ppo_vs_trl [--rounds 1]
-    python -m benchmarks.ppo_vs_trl --curves [--seeds 5]
+    python -m benchmarks.ppo_vs_trl --curves [--seeds 20]
     python -m benchmarks.ppo_vs_trl --replay
 
 The anchor is TRL 1.10.0, the last to have a PPO trainer, in an environment of its own. Both sides take the same random

@@ -153,7 +153,7 @@ def main_of(
     modes.add_argument(
         "--replay", action="store_true", help="learn from what the anchor drew, and lay weights side by side"
     )
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--anchor-python", type=Path, help=f"a Python that has {anchor}; default: made on first use")
     given = parser.parse_args()
     if given.seeds < 2:
