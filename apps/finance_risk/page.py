@@ -267,7 +267,7 @@ def main() -> None:
     filing = report.filing
     titles = (
         page.text("tab_score"),
-        page.text("tab_events", count=len(report.events.events)),
+        page.text("tab_events", count=len(report.events.events) + len(report.matters.matters)),
         page.text("tab_facts", count=len(filing.facts)),
         page.text("tab_filing"),
         page.text("tab_unknown", count=len(filing.unknowns)),

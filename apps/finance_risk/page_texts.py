@@ -36,7 +36,7 @@ TEXTS: Texts = {
     "date": {"en": "Period end / report date", "zh": "期末日 / 报告日"},
     "unknown": {"en": "unknown", "zh": "未知"},
     "tab_score": {"en": "Score", "zh": "评分"},
-    "tab_events": {"en": "Events ({count})", "zh": "事件（{count}）"},
+    "tab_events": {"en": "Events and matters ({count})", "zh": "事件与事项（{count}）"},
     "tab_facts": {"en": "Facts ({count})", "zh": "事实（{count}）"},
     "tab_filing": {"en": "Filing", "zh": "原文"},
     "tab_unknown": {"en": "Unknown ({count})", "zh": "未知（{count}）"},

@@ -34,12 +34,12 @@ def test_an_analyst_follows_a_number_to_its_cell(
     upload = tmp_path / "report.html"
     upload.write_text(hostile, encoding="utf-8")
     page.set_input_files("input[type=file]", str(upload))
-    page.get_by_role("tab", name="Events (2)").click()
+    page.get_by_role("tab", name="Events and matters (4)").click()
     page.locator("mark", has_text="an event of default has occurred").first.wait_for()
     page.locator("mark", has_text="onerror=alert").first.wait_for()
 
     page.get_by_text("中文").click()
-    page.get_by_role("tab", name="事件（2）").click()
+    page.get_by_role("tab", name="事件与事项（4）").click()
     page.get_by_text("触发加速或增加财务义务的事件").first.wait_for()
     page.screenshot(path=str(screenshot_path), full_page=True)
     assert dialogs == []

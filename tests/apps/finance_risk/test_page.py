@@ -55,7 +55,7 @@ def test_choosing_a_fact_marks_its_cell(page: AppTest):
 
 def test_the_current_report_shows_its_events(page: AppTest):
     page.selectbox(key="sample").set_value("sample_8k").run()
-    assert not page.exception and labels(page)[1] == "Events (2)"
+    assert not page.exception and labels(page)[1] == "Events and matters (4)"
     assert "immediately due and payable" in html(page)
     assert page.expander[0].label.startswith("[5 of 5, critical] Item 2.04")
 
