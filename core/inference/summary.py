@@ -16,12 +16,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from core.inference.generator import Generator, Sampling
-from core.inference.phrase import Attempt, phrase
+from core.inference.phrase import Attempt, finished_sentences, phrase
 from core.metrics.groundedness import Groundedness
 from core.metrics.metric import NO_CONTEXT, Context, Contexts, Need, Part, Score, matched_contexts
 from core.metrics.names import find_names
 from core.progress import ProgressCallback
-from core.prompts.messages import Message, Prompt
+from core.prompts import PromptTemplate, Quotation
+from core.prompts.messages import Message
+from core.prompts.quotation import without_marks
 from core.text.language import Language
 from core.text.sentences import split_sentences
 
@@ -60,12 +62,14 @@ class Point:
     Attributes:
         keeps: parts of the template that every wording must have, in this order, whatever their case.
         fixed: never reworded, as a warning should be.
+        is_quoted: the template has words of a document, so the model is given it as a quotation.
     """
 
     name: str
     template: str
     keeps: tuple[str, ...] = ()
     fixed: bool = False
+    is_quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +223,13 @@ def tell(
     asked = [point for point in points if not point.fixed]
     phrased = phrase(
         generator,
-        [summary_prompt(point.template, language) for point in asked],
+        [summary_prompt(point, language) for point in asked],
         [Context(evidence=(point.template,)) for point in asked],
         metric=Guarded(guards, language, {point.template: point.keeps for point in asked}),
         rounds=1,
         samples=1,
         sampling=Sampling(max_tokens=_MAX_TOKENS),
+        tidy=_tidy,
         progress=progress,
     )
     told = {
@@ -238,6 +243,11 @@ def tell(
     )
 
 
-def summary_prompt(template: str, language: Language) -> Prompt:
+def summary_prompt(point: Point, language: Language) -> list[Message]:
     """What the model is asked for one point."""
-    return [Message(role="user", content=_TASK[language].format(template=template))]
+    template = Quotation(point.template) if point.is_quoted else point.template
+    return list(PromptTemplate(_TASK[language]).format(template=template).turns)
+
+
+def _tidy(text: str) -> str:
+    return finished_sentences(without_marks(text).strip())

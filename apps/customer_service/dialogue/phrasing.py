@@ -21,6 +21,7 @@ from core.inference.phrase import Phrased, finished_sentences
 from core.inference.phrase import phrase as phrase_from_evidence
 from core.inference.revise import Regenerate
 from core.metrics.metric import Context
+from core.prompts.quotation import without_marks
 from core.text import Language, detect_language
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ _USER: dict[Language, str] = {
     "zh": "客户问：{question}\n请改写这句话：\n{sentence}",
 }
 _BULLET = re.compile(r"^[\s\-*•>：:]+")
-_MARK = re.compile(r"</?passage[^>]*>")  # small models repeat the marks around what was quoted to them
 _QUOTED_WHOLE = re.compile(r"^[\"“”'](?P<inner>[^\"“”]*)[\"“”']$")
 _EXTRA_TOKENS = 24
 _REWORDED = ("sentence", "item")
@@ -107,7 +107,7 @@ def with_wording(sentence: AnswerSentence, found: Phrased) -> AnswerSentence:
 
 def tidy(text: str) -> str:
     """The finished sentences of the first line, without a bullet, marks or quotation marks around them."""
-    lines = [line for line in _MARK.sub("\n", text).splitlines() if line.strip()]
+    lines = [line for line in without_marks(text).splitlines() if line.strip()]
     line = _BULLET.sub("", lines[0]).strip() if lines else ""
     whole = _QUOTED_WHOLE.match(line)
     return finished_sentences(whole["inner"] if whole else line)

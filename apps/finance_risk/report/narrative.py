@@ -42,7 +42,7 @@ def narrative_points(report: RiskReport, language: Language) -> list[Point]:
         severity = word("severity_value", language, event.severity, severity_name(event.severity, language))
         quote = " ".join(evidence.quote for evidence in event.evidence)
         told = word("tell_event", language, word("item", language, event.item), event.names[language], severity, quote)
-        points.append(Point(f"event_{number}", told))
+        points.append(Point(f"event_{number}", told, is_quoted=True))
     if report.filing.unknowns:
         points.append(Point("unknown", word("tell_unknown", language, len(report.filing.unknowns)), fixed=True))
     return points

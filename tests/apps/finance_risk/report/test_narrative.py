@@ -10,6 +10,7 @@ from apps.finance_risk import product as product_module
 from apps.finance_risk.report import analyse, build_sheet, to_plain_data
 from apps.finance_risk.report.narrative import narrative_points, tell_report
 from core.inference import Completion
+from core.prompts.quotation import without_marks
 from core.report import to_html, to_markdown, to_text
 
 SAMPLES = product_module._SAMPLES
@@ -24,7 +25,8 @@ class Echo:
         self.change = change
 
     def generate(self, prompts, sampling, progress=None):
-        told = [self.change(prompt[0]["content"].split("\n\n", 1)[1]) for prompt in prompts]
+        asked = [next(turn["content"] for turn in prompt if turn["role"] == "user") for prompt in prompts]
+        told = [self.change(without_marks(text.split("\n\n", 1)[1]).strip()) for text in asked]
         return [Completion(text, "stop") for text in told for _ in range(sampling.n)]
 
 
@@ -61,6 +63,11 @@ def test_the_templates_pass_their_own_checks(ten_k, eight_k, language):
         told = tell_report(report, language, Echo()).told
         refused = [(point.text, point.reason) for point in told if point.by == "template" and not point.point.fixed]
         assert not refused
+
+
+def test_sentences_of_a_filing_are_put_to_the_model_as_quotations(eight_k):
+    points = [point for point in narrative_points(eight_k, "en") if not point.fixed]
+    assert points and all(point.is_quoted == point.name.startswith("event_") for point in points)
 
 
 @pytest.mark.parametrize(
