@@ -49,6 +49,10 @@ def locate(name: str, kind: Kind | None = None) -> LocatedModel:
         return _located_gguf(path)
     if path.is_dir():
         return _located_folder(path)
+    if path.is_file():
+        raise ModelNotAvailable(
+            f"'{path}' is a file, and no GGUF file.", hint="Name a model folder, a .gguf file or a catalogue name."
+        )
     hub_name = name.removeprefix("hf:")
     if hub_name.count("/") == 1 and not name.startswith(("file:", ".", "/", "~")):
         folder, manifest = checked_folder(hub_name)

@@ -41,6 +41,16 @@ def test_a_path_that_leads_nowhere(name: str):
         locate(name)
 
 
+@pytest.mark.parametrize("prefix", ["", "file:"])
+def test_a_file_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str):
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("no model")
+    for name in ("notes.txt", str(tmp_path / "notes.txt")):
+        with pytest.raises(ModelNotAvailable, match="is a file") as caught:
+            locate(f"{prefix}{name}")
+        assert ".gguf" in caught.value.hint
+
+
 def test_pickled_weights_are_not_read(tiny_encoder_folder: Path, tmp_path: Path):
     folder = tmp_path / "pickled"
     folder.mkdir()
