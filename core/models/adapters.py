@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from core.errors import InputError, ModelFileMismatch, ModelNotAvailable, UnknownName
+from core.errors import InputError, ModelFileMismatch, UnknownName
 from core.files import MEBIBYTE, read_bytes, write_atomic
+from core.models.model_card import read_model_card
 from core.models.staging import new_model_folder
 
 CARD = "adapter.json"
@@ -177,20 +178,7 @@ def read_adapter(source: str | Path) -> Adapter:
 
 def read_card(folder: Path) -> AdapterCard:
     """The card in `folder`. Raises `ModelNotAvailable`."""
-    try:
-        return AdapterCard.model_validate_json((folder / CARD).read_bytes())
-    except OSError as error:
-        raise ModelNotAvailable(
-            f"'{folder}' is not an adapter: it has no {CARD} that can be read ({error.strerror}).",
-            hint="Name a folder that training has made.",
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise ModelNotAvailable(
-            f"The card '{folder / CARD}' cannot be used: {place}: {first['msg']}.",
-            hint="Take another copy of the adapter.",
-        ) from error
+    return read_model_card(folder / CARD, AdapterCard, "an adapter")
 
 
 def with_report(adapter: Adapter, report: tuple[Measurement, ...]) -> Adapter:

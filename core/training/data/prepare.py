@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core.config import settings
 from core.errors import DataMismatch, InputError, UnreadableFile
+from core.files import read_bytes
 from core.models.staging import new_model_folder
 from core.progress import ProgressCallback
 from core.terminal import line_for_terminal
@@ -280,14 +282,19 @@ def load_prepared(folder: Path) -> Prepared:
 
 
 def load_card(folder: Path) -> Card:
-    """The card of a prepared folder. Raises `UnreadableFile` where there is none, or one of another version."""
+    """The card of a prepared folder.
+
+    Raises:
+        UnreadableFile: there is none, or one of another version.
+        FileTooLarge: it is over the limit for uploads.
+    """
     path = folder / "card.json"
     if not path.is_file():
         raise UnreadableFile(
             f"'{folder}' is no folder of prepared data.", hint="Make one with `trivium train prepare`."
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path, max_bytes=settings().max_upload_bytes).decode("utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"'{path}' is broken: {error}.", hint="Prepare the data again.") from error
     needed = {"kind", "sha256", "files", "notes"}

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import InputError, ModelNotAvailable
+from core.errors import InputError
 from core.models.adapters import Measurement
+from core.models.model_card import read_model_card
 from core.training.supervised.classification import Reading
 from core.training.supervised.trainable import TrainableConfig
 
@@ -55,13 +56,4 @@ def check_free(folder: Path) -> None:
 
 def read_classifier_card(folder: Path) -> ClassifierCard:
     """The card in `folder`. Raises `ModelNotAvailable`."""
-    try:
-        return ClassifierCard.model_validate_json((folder / CARD).read_bytes())
-    except OSError as error:
-        raise ModelNotAvailable(
-            f"'{folder}' holds no classifier: {CARD} cannot be read ({error.strerror}).", hint="Train one first."
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ModelNotAvailable(f"The card in '{folder}' cannot be used: {place}: {first['msg']}.") from error
+    return read_model_card(folder / CARD, ClassifierCard, "a classifier")

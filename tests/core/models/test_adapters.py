@@ -95,6 +95,15 @@ def test_a_card_that_cannot_be_used_is_refused(adapters, tmp_path, card) -> None
         read_adapter(saved.folder)
 
 
+def test_a_card_larger_than_an_upload_is_not_read(adapters, tmp_path, fresh_settings) -> None:
+    saved = save(adapters, "first", tmp_path / "a")
+    fresh_settings(max_upload_mb=1)
+    with (saved.folder / CARD).open("r+b") as stream:
+        stream.truncate(1024**2 + 1)
+    with pytest.raises(ModelNotAvailable, match="limit is 1 MiB"):
+        read_adapter(saved.folder)
+
+
 def test_what_is_no_adapter_is_refused(adapters, tmp_path, fresh_settings) -> None:
     with pytest.raises(UnknownName, match="no adapter named 'nowhere'"):
         read_adapter("nowhere")
