@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 
@@ -24,7 +24,8 @@ from core.training.policy import Critic, Policy, adapted_policy
 from core.training.policy_learner import PolicyLearner, PracticeConfig
 from core.training.preference import PreferenceConfig, PreferenceLearner, PreferencePair
 from core.training.reward import Reward, Sample
-from core.training.reward.model import new_reward_model
+from core.training.reward.likelihood import new_likelihood_reward
+from core.training.reward.model import LearnedReward, RewardModelConfig, new_reward_model
 from core.training.seeds import drawn_without_return
 from core.training.streams import Group
 
@@ -86,22 +87,49 @@ def optimised(algorithm: Algorithm, greedy: int = 0) -> Callable[[Task, Policy, 
     return make
 
 
-def alternating(task: Task, policy: Policy, rate: float, seed: int, rounds: int) -> AlternatingLearner:
-    """The judge is the reward, but only which of a prompt's responses it likes best and least is learned from."""
+def own_likelihood(task: Task, policy: Policy, rate: float, seed: int, rounds: int) -> PolicyLearner:
+    """Alternation without a judge: what it gains by making likely responses likelier."""
+    reward = likelihood(task, policy, seed)
+    return optimised(_ALTERNATING)(Task(task.start, task.practice, reward), policy, rate, seed, rounds)
+
+
+def alternating(
+    source: Literal["judge", "demonstrations"] = "judge", form: Literal["likelihood", "head"] = "likelihood"
+) -> Callable[[Task, Policy, float, int, int], AlternatingLearner]:
+    """The judge is the task's reward, but only which of two responses to a prompt it likes better is learned from;
+    demonstrations are the references. `form`: of what is learned."""
+
+    def make(task: Task, policy: Policy, rate: float, seed: int, rounds: int) -> AlternatingLearner:
+        reward = (likelihood if form == "likelihood" else head)(task, policy, seed)
+        tokens, judged = task.start.tokenizer, source == "judge"
+        shown = {
+            item.id: (*tokens(item.context.references[0])["input_ids"], tokens.eos_token_id) for item in task.practice
+        }
+        return AlternatingLearner(
+            optimised(_ALTERNATING)(Task(task.start, task.practice, reward), policy, rate, seed, rounds),
+            reward,
+            {} if judged else shown,
+            AlternationConfig(reward_steps=16, recent=2048, reward=RewardModelConfig(piece_pairs=16)),
+            optimiser=OptimiserConfig(learning_rate=DISCRIMINATOR_RATE),
+            seed=seed,
+            judge=task.reward if judged else None,
+        )
+
+    return make
+
+
+def likelihood(task: Task, policy: Policy, seed: int) -> LearnedReward:
+    """What tells responses apart as a likelihood."""
     assert policy.adapters is not None
-    model = new_reward_model(
-        policy.adapters, policy.scorer, end_id=task.start.tokenizer.eos_token_id, seed=seed, rank=RANK, targets="all"
-    )
-    learned = Task(task.start, task.practice, model)
-    return AlternatingLearner(
-        optimised(GRPO(samples=GROUP))(learned, policy, rate, seed, rounds),
-        model,
-        {},
-        AlternationConfig(reward_steps=4),
-        optimiser=OptimiserConfig(learning_rate=DISCRIMINATOR_RATE),
-        seed=seed,
-        judge=task.reward,
-    )
+    end = task.start.tokenizer.eos_token_id
+    return new_likelihood_reward(policy.adapters, policy.scorer, end_id=end, seed=seed, rank=RANK, targets="all")
+
+
+def head(task: Task, policy: Policy, seed: int) -> LearnedReward:
+    """What tells responses apart by a head on the last state."""
+    assert policy.adapters is not None
+    end = task.start.tokenizer.eos_token_id
+    return new_reward_model(policy.adapters, policy.scorer, end_id=end, seed=seed, rank=RANK, targets="all")
 
 
 class PreferencesAsDrawn:
@@ -150,7 +178,8 @@ def evolving(task: Task, policy: Policy, rate: float, seed: int, rounds: int) ->
     return EvolutionLearner(policy, task.reward, task.practice, config, seed=seed)
 
 
-DISCRIMINATOR_RATE = 1e-2
+DISCRIMINATOR_RATE = 3e-3
+_ALTERNATING = GRPO(samples=GROUP, epochs=2)
 DPO_UPDATES = 4
 EVOLUTION_DEVIATION = 0.02
 METHODS = (
@@ -163,15 +192,20 @@ METHODS = (
         (3e-4, 1e-3, 3e-3, 1e-2),
         optimised(Reinforce(baseline="self_critical", samples=GROUP - 1), greedy=1),
     ),
-    Method("alternation", 1e-3, (1e-3, 3e-3), alternating),
+    Method("alternation", 3e-3, (1e-3, 3e-3, 6e-3), alternating()),
     Method("DPO", 1e-3, (1e-4, 3e-4, 1e-3, 3e-3), PreferencesAsDrawn),
     Method("evolution", 3.0, (3.0, 6.0, 10.0), evolving),
 )
 REPEATED = (
     Method("GRPO, 4 epochs", 3e-3, (3e-3,), optimised(GRPO(samples=GROUP, epochs=4))),
     Method("RLOO, 4 epochs", 3e-3, (3e-3,), optimised(Reinforce(samples=GROUP, epochs=4))),
+    Method("GRPO, 2 epochs", 3e-3, (3e-3,), optimised(_ALTERNATING)),
+    Method("alternation, demonstrations", 3e-3, (3e-3,), alternating("demonstrations")),
+    Method("alternation, head", 3e-3, (3e-3,), alternating(form="head")),
+    Method("own likelihood", 3e-3, (3e-3,), own_likelihood),
 )
-"""What of PPO's lead is its four passes over a batch; run where they are named."""
+"""Run where they are named. What of PPO's lead is its four passes over a batch; what of alternation's gain is the
+judge's, and the form of what it teaches."""
 
 
 def drawn_samples(

@@ -32,7 +32,7 @@ from core.training.pipeline.recipe import (
     SupervisedStage,
 )
 from core.training.pipeline.rewards import build_reward
-from core.training.pipeline.stage_rewards import new_reward, own_trunk, pairs_of, reward_of
+from core.training.pipeline.stage_rewards import new_reward, own_trunk, pairs_of, reward_of, reward_to_learn
 from core.training.pipeline.teacher import objective_of, written_by_teacher
 from core.training.policy import ADAPTER, Policy
 from core.training.policy_learner import PolicyLearner
@@ -193,7 +193,7 @@ def _alternation(stage: AlternationStage, bench: Bench, place: Place) -> Work:
     policy = bench.policy(place.start, seed, reference=stage.algorithm.uses_reference)
     judge = reward_of(stage.metric, stage.cut, bench, place, policy) if stage.metric else None
     encoder = encoder_of(policy.loaded)
-    model = new_reward(policy.adapters or own_trunk(bench), encoder.end_id, seed)
+    model = reward_to_learn(stage, bench, place, policy, encoder.end_id)
     items = prompt_items(bench.data.train, policy.loaded, stage.practice.max_tokens)
     demonstrations = {
         example.id: tuple(encoder.answer(example.references[0])) for example in bench.data.train if example.references

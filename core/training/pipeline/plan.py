@@ -156,9 +156,13 @@ def _stage_plan(stage: Stage, bench: Bench, lengths: dict[str, Lengths]) -> Stag
         drawn = steps * practice.prompts * algorithm.samples
         group = train.prompt + algorithm.samples * practice.max_tokens
         passes = learn * algorithm.epochs + algorithm.uses_reference + algorithm.uses_critic
-        passes += isinstance(stage, AlternationStage) * learn
         work = steps * practice.prompts * (train.prompt + _DECODE * algorithm.samples * practice.max_tokens)
         work += steps * practice.prompts * group * passes
+        if isinstance(stage, AlternationStage):
+            alternation, pair = stage.alternation, train.prompt + 2 * practice.max_tokens
+            work += steps * (
+                practice.prompts * group + alternation.reward_steps * alternation.reward.pairs * pair * learn
+            )
         piece = min(float(practice.piece_tokens), practice.prompts * group)
     evaluations = (2 + steps // stage.loop.evaluate_every) if stage.loop.evaluate_every else 1
     return StagePlan(stage.kind, steps, work + evaluations * evaluation, drawn, piece, note)

@@ -223,10 +223,12 @@ class PreferenceStage(_Stage):
 
 
 class AlternationStage(_PolicyStage):
-    """The reward is learned in alternation with the policy: from the references, or with `metric` as judge."""
+    """The reward is learned in alternation with the policy: from the references, or with `metric` as judge. It is a
+    likelihood or a head, see `core.training.reward.likelihood`."""
 
     kind: Literal["ift"]
     metric: str = ""
+    learned_reward: Literal["likelihood", "head"] = "likelihood"
     algorithm: Reinforce = Field(default_factory=Reinforce)
     alternation: AlternationConfig = Field(default_factory=AlternationConfig)
     discriminator: OptimiserConfig = Field(default_factory=OptimiserConfig)

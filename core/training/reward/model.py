@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,9 +32,59 @@ if TYPE_CHECKING:
 _PIECE_ROWS = 8
 
 
+class LearnedReward(Protocol):
+    """A `Reward` with parameters.
+
+    Attributes:
+        adapters, adapter: the trunk, and which adapter is on while rewards are computed; None for the bare trunk.
+        open_level: whether pairs leave open how high its rewards are, so that they must be held around 0.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def adapters(self) -> AdapterSet: ...
+    @property
+    def adapter(self) -> str | None: ...
+    @property
+    def open_level(self) -> bool: ...
+
+    def __call__(self, samples: Sequence[Sample]) -> list[float]: ...
+
+    def values(self, groups: Sequence[Group]) -> torch.Tensor:
+        """``(B,)`` float32 of responses as `ended` gives them, differentiable. Call with the adapter on."""
+        ...
+
+    def ended(self, response: tuple[int, ...]) -> tuple[int, ...]:
+        """The response with its end token, once."""
+        ...
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """What learns, by name."""
+        ...
+
+
+def rewards_of(model: LearnedReward, samples: Sequence[Sample]) -> list[float]:
+    """What `model` gives, without gradient. Raises `RewardFailed`."""
+    import torch
+
+    values: list[float] = []
+    with torch.no_grad(), model.adapters.using(model.adapter):
+        for start in range(0, len(samples), _PIECE_ROWS):
+            piece = samples[start : start + _PIECE_ROWS]
+            groups = [Group(sample.prompt_ids, (model.ended(sample.response_ids),)) for sample in piece]
+            values += model.values(groups).tolist()
+    return checked(model.name, values, samples)
+
+
+def ended(response: tuple[int, ...], end_id: int) -> tuple[int, ...]:
+    """The response with the token `end_id` at its end, once."""
+    return response if response and response[-1] == end_id else (*response, end_id)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RewardModel:
-    """Made by `new_reward_model`; a `Reward` once it has learned.
+    """Made by `new_reward_model`; a `LearnedReward`.
 
     Attributes:
         adapters, adapter: the trunk, and which adapter is on while rewards are computed; None for the bare trunk, whose
@@ -49,20 +99,13 @@ class RewardModel:
     head: Any
     end_id: int
     name: str = "reward model"
+    open_level: bool = True
 
     def __call__(self, samples: Sequence[Sample]) -> list[float]:
-        import torch
-
-        values: list[float] = []
-        with torch.no_grad(), self.adapters.using(self.adapter):
-            for start in range(0, len(samples), _PIECE_ROWS):
-                piece = samples[start : start + _PIECE_ROWS]
-                groups = [Group(sample.prompt_ids, (self.ended(sample.response_ids),)) for sample in piece]
-                values += self.values(groups).tolist()
-        return checked(self.name, values, samples)
+        return rewards_of(self, samples)
 
     def values(self, groups: Sequence[Group]) -> torch.Tensor:
-        """``(B,)`` float32 of responses that end in `end_id`, differentiable. Call with the adapter on."""
+        """See `LearnedReward.values`."""
         import torch
 
         states = self.scorer.states(groups)  # (B, T, H)
@@ -72,8 +115,8 @@ class RewardModel:
         return found
 
     def ended(self, response: tuple[int, ...]) -> tuple[int, ...]:
-        """The response with its end token, once."""
-        return response if response and response[-1] == self.end_id else (*response, self.end_id)
+        """See `LearnedReward.ended`."""
+        return ended(response, self.end_id)
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """What learns: the head, and the adapter where there is one."""
@@ -110,7 +153,7 @@ def new_reward_model(
 
 class RewardModelConfig(BaseModel):
     """How it learns. `margin`: the preferred response must win by this much; `centring` holds rewards around 0
-    (Eisenstein et al. 2023), as differences alone leave their level open."""
+    (Eisenstein et al. 2023), where differences alone leave their level open."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -131,11 +174,11 @@ def bradley_terry_loss(
 
 
 class RewardModelLearner:
-    """Learns a reward model from pairs, which may change between steps; a `core.training.loop.Learner`."""
+    """Learns a reward from pairs, which may change between steps; a `core.training.loop.Learner`."""
 
     def __init__(
         self,
-        model: RewardModel,
+        model: LearnedReward,
         pairs: Sequence[PreferencePair],
         config: RewardModelConfig,
         *,
@@ -155,15 +198,14 @@ class RewardModelLearner:
             raise InputError("There are no pairs to learn from.", hint="Check the recipe's data.")
         size = self._config.pairs
         numbers = drawn_without_return(self._seed, len(self._pairs), index * size, size)
+        centring = self._config.centring if self._model.open_level else 0.0
         totals = {"loss": 0.0, "preference/accuracy": 0.0, "reward/difference": 0.0}
         with self._model.adapters.using(self._model.adapter):
             mine = share(numbers, self._team)
             for start in range(0, len(mine), self._config.piece_pairs):
                 piece = [self._pairs[number] for number in mine[start : start + self._config.piece_pairs]]
                 chosen, rejected = self._both(piece)
-                loss = bradley_terry_loss(
-                    chosen, rejected, margin=self._config.margin, centring=self._config.centring
-                ).sum()
+                loss = bradley_terry_loss(chosen, rejected, margin=self._config.margin, centring=centring).sum()
                 (loss / size).backward()
                 difference = (chosen - rejected).detach()
                 totals["loss"] += float(loss.detach()) / size
@@ -201,7 +243,7 @@ class RewardModelLearner:
         return []
 
     def _both(self, pairs: Sequence[PreferencePair]) -> tuple[torch.Tensor, torch.Tensor]:
-        ended = self._model.ended
-        groups = [Group(pair.prompt, (ended(pair.chosen), ended(pair.rejected))) for pair in pairs]
+        end = self._model.ended
+        groups = [Group(pair.prompt, (end(pair.chosen), end(pair.rejected))) for pair in pairs]
         values = self._model.values(groups).reshape(-1, 2)
         return values[:, 0], values[:, 1]

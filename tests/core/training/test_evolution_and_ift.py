@@ -18,7 +18,8 @@ from core.training.optimiser import OptimiserConfig
 from core.training.policy import Policy, adapted_policy
 from core.training.policy_learner import PolicyLearner, PracticeConfig
 from core.training.reward import FunctionReward, Sample
-from core.training.reward.model import RewardModelConfig, new_reward_model
+from core.training.reward.likelihood import new_likelihood_reward
+from core.training.reward.model import LearnedReward, RewardModelConfig, new_reward_model
 
 TEXTS = ["abc", "hello w", "12", "zz"]
 ITEMS = [PromptItem(str(number), tuple(text.encode()), text) for number, text in enumerate(TEXTS)]
@@ -88,12 +89,16 @@ LOW = FunctionReward(low, "low")
 
 
 def alternating(
-    tiny: Callable[..., LoadedModel], judge: FunctionReward | None = None, warm_up: int = 2
+    tiny: Callable[..., LoadedModel], judge: FunctionReward | None = None, warm_up: int = 2, form: str = "head"
 ) -> AlternatingLearner:
     loaded = tiny()
     policy = adapted_policy(loaded, seed=0, rank=4, targets="all")
     assert policy.adapters is not None
-    model = new_reward_model(policy.adapters, policy.scorer, end_id=1, seed=0, adapter=None)
+    model: LearnedReward = (
+        new_reward_model(policy.adapters, policy.scorer, end_id=1, seed=0, adapter=None)
+        if form == "head"
+        else new_likelihood_reward(policy.adapters, policy.scorer, end_id=1, seed=0, rank=4, targets="all")
+    )
     learner = PolicyLearner(
         policy,
         GRPO(samples=16, kl=0.0),
@@ -117,8 +122,9 @@ def achieved(learner: AlternatingLearner) -> float:
     return sum(LOW(samples)) / len(samples)
 
 
-def test_alternation_carries_a_judges_verdicts_into_the_policy(tiny: Callable[..., LoadedModel]) -> None:
-    learner = alternating(tiny, LOW)
+@pytest.mark.parametrize("form", ["head", "likelihood"])
+def test_alternation_carries_a_judges_verdicts_into_the_policy(tiny: Callable[..., LoadedModel], form: str) -> None:
+    learner = alternating(tiny, LOW, form=form)
     for index in range(40):
         learner.step(index)
     assert achieved(learner) > 0.65  # about half in the beginning
@@ -134,12 +140,30 @@ def test_the_reward_learns_from_demonstrations_and_the_policy_climbs_it(tiny: Ca
     assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.3
 
 
-def test_alternation_resumes_exactly(tmp_path: Path, tiny: Callable[..., LoadedModel]) -> None:
+def test_all_responses_that_a_judge_tells_apart_are_learned_from(tiny: Callable[..., LoadedModel]) -> None:
+    worth: dict[tuple[int, ...], float] = {(1,): 0.5, (2,): 0.2, (3,): 0.2, (4,): 0.9}
+    judge = FunctionReward(lambda sample: worth[sample.response_ids], "given")
+    drawn = [Sample("0", "abc", "", prompt_ids=(7,), response_ids=ids) for ids in [(1,), (2,), (3,), (4,), (2,)]]
+    pairs = alternating(tiny, judge)._judged([*drawn, Sample("1", "12", "", prompt_ids=(8,), response_ids=(1,))])
+    better = sorted((pair.chosen[0], pair.rejected[0]) for pair in pairs)
+    assert better == [(1, 2), (1, 2), (1, 3), (4, 1), (4, 2), (4, 2), (4, 3)]
+    assert {pair.prompt for pair in pairs} == {(7,)}
+
+
+def test_a_response_is_not_learned_to_be_better_than_itself(tiny: Callable[..., LoadedModel]) -> None:
+    rounding = iter([0.5, 0.5 + 1e-7])
+    judge = FunctionReward(lambda _: next(rounding), "rounded")
+    same = [Sample("0", "abc", "", prompt_ids=(7,), response_ids=(1, 2))] * 2
+    assert alternating(tiny, judge)._judged(same) == []
+
+
+@pytest.mark.parametrize("form", ["head", "likelihood"])
+def test_alternation_resumes_exactly(tmp_path: Path, tiny: Callable[..., LoadedModel], form: str) -> None:
     config = LoopConfig(steps=4, checkpoint_every=2, trackers=())
-    whole = alternating(tiny)
+    whole = alternating(tiny, form=form)
     run(whole, config, tmp_path / "whole")
-    run(alternating(tiny), LoopConfig(steps=2, trackers=()), tmp_path / "half")
-    resumed = alternating(tiny)
+    run(alternating(tiny, form=form), LoopConfig(steps=2, trackers=()), tmp_path / "half")
+    resumed = alternating(tiny, form=form)
     assert run(resumed, config, tmp_path / "half").resumed_at == 2
     one, other = whole.state(), resumed.state()
     assert all(torch.equal(value, other.tensors[name]) for name, value in one.tensors.items())

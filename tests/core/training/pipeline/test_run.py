@@ -209,6 +209,17 @@ KINDS = {
     "dpo": ('kind = "dpo"\nsteps = 2\npairs = 2',),
     "kto": ('kind = "kto"\nmetric = "brevity"\nsteps = 2\npairs = 2\nsamples = 3\nmax_tokens = 8',),
     "ift": ('kind = "ift"\nsteps = 3\nprompts = 2\nsamples = 2\nmax_tokens = 5\nalternation = { warm_up = 1 }',),
+    "ift with a head": (
+        'kind = "ift"\nlearned_reward = "head"\nsteps = 3\nprompts = 2\nsamples = 2\nmax_tokens = 5\nwarm_up = 1',
+    ),
+    "ift judged by a reward model": (
+        REWARD,
+        'kind = "ift"\nmetric = "reward_model"\nsteps = 3\nprompts = 2\nsamples = 2\nmax_tokens = 5\nwarm_up = 1',
+    ),
+    "ift after sft": (
+        'kind = "sft"\nsteps = 2',
+        'kind = "ift"\nsteps = 3\nprompts = 2\nsamples = 2\nmax_tokens = 5\nwarm_up = 1',
+    ),
     "evolution": (
         'kind = "evolution"\nmetric = "chrf"\nsteps = 2\nevolution = { pairs = 2, prompts = 2, max_tokens = 5 }',
     ),
@@ -219,11 +230,15 @@ LORA, WHOLE = "adapter = { rank = 2 }", "adapter = false"
 
 
 @pytest.mark.parametrize(
-    ("kind", "head"), [*((kind, LORA) for kind in KINDS), *((kind, WHOLE) for kind in ("ppo", "dpo", "ift"))]
+    ("kind", "head"),
+    [
+        *((kind, LORA) for kind in KINDS),
+        *((kind, WHOLE) for kind in ("ppo", "dpo", "ift", "ift after sft", "ift judged by a reward model")),
+    ],
 )
 def test_every_kind_of_stage_runs(kind: str, head: str, write_recipe: WriteRecipe, tmp_path: Path) -> None:
     outcome = run(write_recipe(*KINDS[kind], head=head, tail='[promote]\nmetric = "chrf"'), tmp_path / "out")
-    assert [stage["kind"] for stage in outcome.report["stages"]][-1] == kind
+    assert [stage["kind"] for stage in outcome.report["stages"]][-1] == kind.split()[0]
     assert (outcome.artefact / ("config.json" if "false" in head else "adapter.json")).is_file()
     assert (outcome.verdict is None) == ("false" in head)
 
