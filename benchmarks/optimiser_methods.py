@@ -21,7 +21,8 @@ from core.training.experience import Algorithm, PromptItem, as_sample
 from core.training.ift import AlternatingLearner, AlternationConfig
 from core.training.optimiser import OptimiserConfig
 from core.training.policy import Critic, Policy, adapted_policy
-from core.training.policy_learner import PolicyLearner, PracticeConfig
+from core.training.policy_learner import PolicyLearner
+from core.training.practice import PracticeConfig
 from core.training.preference import PreferenceConfig, PreferenceLearner, PreferencePair
 from core.training.reward import Reward, Sample
 from core.training.reward.likelihood import new_likelihood_reward

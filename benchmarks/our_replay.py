@@ -10,6 +10,7 @@ import functools
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,26 @@ from benchmarks.our_training import kl_name, make_learner
 from core.inference.rollout import SampledTokens
 from core.training.experience import PromptItem
 from core.training.policy_learner import PolicyLearner
+from core.training.practice import Drawn, Practice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedPractice(Practice):
+    """Practice whose responses another learner drew."""
+
+    recording: Recording
+
+    def draw(self, index: int) -> Drawn:
+        """What was recorded of the step. Raises `ValueError` for a group whose prompts differ."""
+        rows = self.recording.drawn(index)
+        items, drawn = [], []
+        for start in range(0, len(rows), self.samples):
+            group = rows[start : start + self.samples]
+            if len({prompt for prompt, _ in group}) != 1:
+                raise ValueError(f"rows {start} to {start + self.samples} of step {index} do not have one prompt")
+            items.append(PromptItem(str(start), group[0][0], ""))
+            drawn.append([SampledTokens(ids, (math.nan,) * len(ids), "length") for _, ids in group])
+        return Drawn(index, items, drawn)
 
 
 class Replayed(PolicyLearner):
@@ -29,22 +50,12 @@ class Replayed(PolicyLearner):
 
     def __init__(self, recording: Recording, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._recording = recording
+        given = {field.name: getattr(self._practice, field.name) for field in fields(Practice)}
+        self._practice = RecordedPractice(recording=recording, **given)
 
     def weights(self) -> dict[str, torch.Tensor]:
         """A copy of the policy's as they are."""
         return {name: one.detach().clone() for name, one in self._policy.loaded.model.named_parameters()}
-
-    def _draw(self, index: int) -> tuple[list[PromptItem], list[list[SampledTokens]]]:
-        rows, each = self._recording.drawn(index), self._algorithm.samples
-        items, drawn = [], []
-        for start in range(0, len(rows), each):
-            group = rows[start : start + each]
-            if len({prompt for prompt, _ in group}) != 1:
-                raise ValueError(f"rows {start} to {start + each} of step {index} do not have one prompt")
-            items.append(PromptItem(str(start), group[0][0], ""))
-            drawn.append([SampledTokens(ids, (math.nan,) * len(ids), "length") for _, ids in group])
-        return items, drawn
 
 
 def distance(ours: Mapping[str, torch.Tensor], theirs: Mapping[str, torch.Tensor]) -> float:

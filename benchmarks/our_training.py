@@ -25,7 +25,8 @@ from core.training.experience import Algorithm, PromptItem
 from core.training.kl_control import KLControl
 from core.training.optimiser import OptimiserConfig
 from core.training.policy import Policy, full_policy
-from core.training.policy_learner import PolicyLearner, PracticeConfig
+from core.training.policy_learner import PolicyLearner
+from core.training.practice import PracticeConfig
 from core.training.reward import FunctionReward, Reward, Sample
 from core.training.scorer import PackedScorer, Scorer
 from core.training.streams import Group

@@ -20,7 +20,7 @@ from core.training.ift import AlternationConfig
 from core.training.loop import Cadence
 from core.training.optimiser import OptimiserConfig
 from core.training.pipeline.placing import placed
-from core.training.policy_learner import PracticeConfig
+from core.training.practice import PracticeConfig
 from core.training.preference import PreferenceConfig
 from core.training.reward.model import RewardModelConfig
 from core.training.supervised.distillation import DistillationConfig

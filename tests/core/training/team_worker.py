@@ -21,7 +21,8 @@ from core.training.kl_control import KLControl
 from core.training.loop import Learner, LoopConfig, run
 from core.training.optimiser import OptimiserConfig
 from core.training.policy import adapted_policy, full_policy
-from core.training.policy_learner import PolicyLearner, PracticeConfig
+from core.training.policy_learner import PolicyLearner
+from core.training.practice import PracticeConfig
 from core.training.preference import PreferenceConfig, PreferenceLearner, PreferencePair
 from core.training.reward import FunctionReward, Reward, Sample
 from core.training.reward.model import RewardModelConfig, RewardModelLearner, new_reward_model

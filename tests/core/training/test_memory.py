@@ -14,7 +14,8 @@ from core.training.loop import LoopConfig, run
 from core.training.memory import fit_to_memory, free_memory_bytes, kept_bytes_per_token, switch_checkpointing_on
 from core.training.optimiser import OptimiserConfig
 from core.training.policy import adapted_policy, full_policy
-from core.training.policy_learner import PolicyLearner, PracticeConfig
+from core.training.policy_learner import PolicyLearner
+from core.training.practice import PracticeConfig
 from core.training.reward import FunctionReward
 from core.training.streams import Group
 

@@ -16,7 +16,8 @@ from core.training.kl_control import KLControl
 from core.training.loop import LoopConfig, run
 from core.training.optimiser import OptimiserConfig
 from core.training.policy import Policy, adapted_policy, full_policy
-from core.training.policy_learner import PolicyLearner, PracticeConfig
+from core.training.policy_learner import PolicyLearner
+from core.training.practice import PracticeConfig
 from core.training.reward import FunctionReward, Reward, Sample
 
 ITEMS = [

@@ -23,7 +23,8 @@ from core.training.experience import PromptItem
 from core.training.journal import read_journal
 from core.training.optimiser import OptimiserConfig
 from core.training.policy import adapted_policy, full_policy
-from core.training.policy_learner import PolicyLearner, PracticeConfig
+from core.training.policy_learner import PolicyLearner
+from core.training.practice import PracticeConfig
 from core.training.reward import FunctionReward
 from core.training.scorer import PackedScorer
 from core.training.streams import Group
