@@ -56,7 +56,7 @@ def test_an_analyst_sees_who_pledged_what(served_page: Callable[[str], str], bro
     page.locator("[data-test-script-state='notRunning']").wait_for()
     page.get_by_label("或查看虚构公司的样例").click()
     page.get_by_text("股份质押公告，中文").click()
-    page.get_by_role("tab", name="事件（0）").click()
+    page.get_by_role("tab", name="事件与事项（4）").click()
     page.get_by_text("由语言模型填写规则留空的角色").wait_for()
     page.get_by_role("cell", name="澄川控股有限公司", exact=True).first.wait_for()
     page.get_by_role("cell", name="未读出", exact=True).first.wait_for()

@@ -217,7 +217,7 @@ def test_wrong_data_is_refused(tmp_path: Path, tiny_encoder: Callable[[], Loaded
 
 
 def test_a_damaged_or_foreign_folder_is_refused(tmp_path: Path, tiny_encoder: Callable[[], LoadedModel]) -> None:
-    with pytest.raises(ModelNotAvailable, match="no classifier"):
+    with pytest.raises(ModelNotAvailable, match="is not a classifier"):
         load_classifier(tmp_path / "none")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
