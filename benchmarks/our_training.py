@@ -6,7 +6,6 @@ python -m benchmarks.our_training FOLDER --algorithm ppo --critic shared --dtype
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,8 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from benchmarks.anchors.measure import Meter
-from benchmarks.anchors.task import Task, read_task
+from benchmarks.anchors.side import run_side
+from benchmarks.anchors.task import Task
 from core.models.activations import fuse_activations
 from core.models.hardware import Placement, choose_placement
 from core.models.loading import load_causal
@@ -114,15 +114,10 @@ def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
     parser.add_argument("--algorithm", choices=["ppo", "grpo"], default="ppo")
     parser.add_argument("--critic", choices=["none", "shared", "separate"], default="none")
     parser.add_argument("--dtype", default="", help="default: what our own choice for this machine is")
-    parser.add_argument("--memory", action="store_true", help="measure it")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    given = parser.parse_args()
-    for seed in given.seeds:
-        print(json.dumps(run(given.folder, read_task(given.folder), given, seed)), flush=True)
+    run_side(parser, run)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ python -m benchmarks.anchors.trl_grpo FOLDER --dtype float32 --seeds 0
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from benchmarks.anchors.measure import Meter
 from benchmarks.anchors.record import Recorder
-from benchmarks.anchors.task import Task, read_task
+from benchmarks.anchors.side import run_side
+from benchmarks.anchors.task import Task
 
 
 def share_of_even(completion_ids: list[list[int]], **_: Any) -> list[float]:
@@ -108,15 +108,10 @@ def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--checkpointing", action="store_true", help="compute activations twice, as is its default")
-    parser.add_argument("--memory", action="store_true", help="measure it")
     parser.add_argument("--record", type=Path, help="a folder to make: what was drawn, and the weights after each step")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    given = parser.parse_args()
-    for seed in given.seeds:
-        print(json.dumps(run(given.folder, read_task(given.folder), given, seed)), flush=True)
+    run_side(parser, run)
 
 
 if __name__ == "__main__":

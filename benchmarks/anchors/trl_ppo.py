@@ -6,7 +6,6 @@ python -m benchmarks.anchors.trl_ppo FOLDER --dtype float32 --seeds 0
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ from trl.experimental.ppo import PPOConfig, PPOTrainer
 
 from benchmarks.anchors.measure import Meter
 from benchmarks.anchors.record import Recorder
-from benchmarks.anchors.task import Task, read_task
+from benchmarks.anchors.side import run_side
+from benchmarks.anchors.task import Task
 
 
 class Shares(torch.nn.Module):
@@ -121,14 +121,9 @@ def run(folder: Path, task: Task, given: argparse.Namespace, seed: int) -> dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--memory", action="store_true", help="measure it")
     parser.add_argument("--record", type=Path, help="a folder to make: what was drawn, and the weights after each step")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    given = parser.parse_args()
-    for seed in given.seeds:
-        print(json.dumps(run(given.folder, read_task(given.folder), given, seed)), flush=True)
+    run_side(parser, run)
 
 
 if __name__ == "__main__":
