@@ -60,18 +60,30 @@ def grouped_mean(groups: Sequence[Sequence[float]], *, seed: int = 0) -> Measure
     Raises:
         InputError: fewer than two groups, of which nothing can be said.
     """
-    if len(groups) < 2:
-        raise InputError(f"An interval needs two groups at least; there are {len(groups)}.", hint="Measure on more.")
+    sums, sizes = np.array([sum(group) for group in groups]), np.array([len(group) for group in groups])
+    weights = group_draws(len(groups), seed=seed)
+    low, high = expanded_interval((weights @ sums) / (weights @ sizes), len(groups))
+    return Measure(float(sums.sum() / sizes.sum()), low, high)
+
+
+def group_draws(count: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """``(R, count)``: how often each group is drawn in each resample, for figures that are no means.
+
+    Raises:
+        InputError: fewer than two groups, of which nothing can be said.
+    """
+    if count < 2:
+        raise InputError(f"An interval needs two groups at least; there are {count}.", hint="Measure on more.")
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)
+
+
+def expanded_interval(draws: NDArray[np.float64], count: int) -> tuple[float, float]:
+    """The 95 % interval of resampled figures, expanded for there being only `count` groups, see `grouped_mean`."""
     from scipy.stats import norm, t  # its import takes a second
 
-    rng = np.random.default_rng(seed)
-    count = len(groups)
-    sums, sizes = np.array([sum(group) for group in groups]), np.array([len(group) for group in groups])
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)  # (R, groups)
-    draws = (weights @ sums) / (weights @ sizes)
     tail = 100 * norm.cdf(-math.sqrt(count / (count - 1)) * t.ppf(0.975, count - 1))
     low, high = np.percentile(draws, [tail, 100 - tail])
-    return Measure(float(sums.sum() / sizes.sum()), float(low), float(high))
+    return float(low), float(high)
 
 
 def f1_measure(counts: Sequence[tuple[int, int, int]], *, seed: int = 0) -> Measure:
