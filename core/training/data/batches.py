@@ -85,8 +85,8 @@ class BucketedBatches:
 
     An epoch's order is cut into pools of `pool_batches` batches; each pool is sorted by length and cut into batches,
     and the batches are shuffled. `pool_batches=1` keeps the order itself. A batch has `input_ids`, `attention_mask` and
-    `position_ids` ``(B, T)``, `labels` ``(B, T)`` of tokens or ``(B,)`` of sequences, and `items` ``(B,)``: which
-    sequences they are. Padding is on the right.
+    `position_ids` ``(B, T)``, `labels` ``(B, T)`` of tokens, ``(B,)`` or ``(B, C)`` of sequences, and `items` ``(B,)``:
+    which sequences they are. Padding is on the right.
     """
 
     sequences: Sequence[npt.NDArray[np.int32]]
@@ -140,8 +140,10 @@ def pad_batch(
     width = max(len(sequences[item]) for item in chosen)
     ids = np.full((len(chosen), width), pad_id, dtype=np.int64)  # (B, T)
     mask = np.zeros((len(chosen), width), dtype=np.int64)
-    by_token = np.ndim(labels[int(chosen[0])]) > 0
-    targets = np.full((len(chosen), width) if by_token else len(chosen), UNTRAINED, dtype=np.int64)
+    many = isinstance(labels, np.ndarray) and labels.ndim == 2  # (n, C): any number of classes each
+    by_token = not many and np.ndim(labels[int(chosen[0])]) > 0
+    shape = np.shape(labels[int(chosen[0])]) if many else (width,) if by_token else ()
+    targets = np.full((len(chosen), *shape), UNTRAINED, dtype=np.int64)
     for row, item in enumerate(chosen):
         length = len(sequences[item])
         ids[row, :length] = sequences[item]

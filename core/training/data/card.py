@@ -12,7 +12,7 @@ from typing import Any
 from core.text import escape_markdown
 from core.training.data.cleaning import Step, record_language
 from core.training.data.importing import Source
-from core.training.data.records import Chat, Record, SpanLabelled
+from core.training.data.records import Chat, MultiLabelled, Record, SpanLabelled
 
 CARD_VERSION = 1
 
@@ -75,6 +75,8 @@ def label_counts(records: Iterable[Record]) -> Counter[str]:
     for record in records:
         if isinstance(record, SpanLabelled):
             counts.update(span.label for span in record.spans)
+        elif isinstance(record, MultiLabelled):
+            counts.update(record.labels)
         elif record.stratum():
             counts[record.stratum()] += 1
     return counts

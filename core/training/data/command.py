@@ -11,7 +11,7 @@ from core.products import Command
 if TYPE_CHECKING:
     from core.training.data.card import Card
 
-_FORMS = ("preference", "chat", "spans", "pairs", "prompt-response", "labelled", "plain", "columns")
+_FORMS = ("preference", "chat", "spans", "pairs", "prompt-response", "multilabelled", "labelled", "plain", "columns")
 _LANGUAGES = ("zh", "en", "other", "none")
 
 

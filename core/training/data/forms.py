@@ -15,6 +15,7 @@ from core.training.data.records import (
     Chat,
     Labelled,
     LabelledSpan,
+    MultiLabelled,
     PlainText,
     Preference,
     Record,
@@ -45,7 +46,7 @@ OUR_FIELDS = tuple(_NAMES)
 """What `--field` can name."""
 FIELD_NAMES = frozenset(name for names in _NAMES.values() for name in names)
 
-FORMS = ("preference", "chat", "spans", "pairs", "prompt-response", "labelled", "plain")
+FORMS = ("preference", "chat", "spans", "pairs", "prompt-response", "multilabelled", "labelled", "plain")
 """Forms of rows, in the order they are looked for. `columns` is a form of files and read by `tagged`."""
 
 
@@ -86,18 +87,29 @@ def unused_fields(values: Mapping[str, Any], form: str, renamed: Mapping[str, st
 def detect_form(rows: Sequence[Mapping[str, Any]]) -> str | None:
     """The form most of the rows (under our names) have, or None where none has one."""
     votes = Counter(form for form in map(_form_of, rows) if form)
+    if votes["multilabelled"]:  # where some texts have several classes, one class is a set of one
+        votes["multilabelled"] += votes.pop("labelled", 0)
     return max(votes, key=lambda form: (votes[form], -FORMS.index(form))) if votes else None
 
 
 def _form_of(row: Mapping[str, Any]) -> str | None:
     if "text" in row and _are_spans(row.get("label")):
         return "spans"
-    return next((form for form in FORMS if all(name in row for name in _NEEDED[form])), None)
+    if "text" in row and _are_classes(row.get("label")):
+        return "multilabelled"
+    return next(
+        (form for form in FORMS if form != "multilabelled" and all(name in row for name in _NEEDED[form])), None
+    )
 
 
 def _are_spans(value: object) -> bool:
     """Whether the field of a label holds `[[start, end, label], …]`, as some annotation tools write it."""
     return isinstance(value, list) and bool(value) and all(isinstance(item, list) for item in value)
+
+
+def _are_classes(value: object) -> bool:
+    """Whether the field of a label holds a list of several names, or of none."""
+    return isinstance(value, list) and len(value) != 1 and all(isinstance(item, str) for item in value)
 
 
 def record_of(row: Row, form: str, renamed: Mapping[str, str]) -> Record:
@@ -164,6 +176,17 @@ def _labelled(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
     return Labelled(text=text_of(values, "text"), label=_label_of(values["label"]), **about)
 
 
+def _multilabelled(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
+    given = values["label"]
+    if isinstance(given, str) and given.lstrip().startswith("["):  # a cell of a table
+        try:
+            given = json.loads(given)
+        except json.JSONDecodeError as error:
+            raise InputError(f"the labels are not JSON: {error.msg}") from error
+    labels = {_label_of(label) for label in (given if isinstance(given, list) else [given])}
+    return MultiLabelled(text=text_of(values, "text"), labels=tuple(sorted(labels)), **about)
+
+
 def _pairs(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
     label = _label_of(values["label"]) if "label" in values else None
     return TextPair(first=text_of(values, "first"), second=text_of(values, "second"), label=label, **about)
@@ -226,6 +249,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "spans": ("text", "spans"),
     "pairs": ("first", "second"),
     "prompt-response": ("prompt", "response"),
+    "multilabelled": ("text", "label"),
     "labelled": ("text", "label"),
     "plain": ("text",),
 }
@@ -235,6 +259,7 @@ _TAKEN: Mapping[str, tuple[str, ...]] = {
     "spans": ("label",),
     "pairs": ("label",),
     "prompt-response": ("system", "history"),
+    "multilabelled": (),
     "labelled": (),
     "plain": (),
 }
@@ -246,6 +271,7 @@ _BUILDERS: Mapping[str, Callable[[Mapping[str, Any], dict[str, Any]], Record]] =
     "spans": _spans,
     "pairs": _pairs,
     "prompt-response": _prompt_response,
+    "multilabelled": _multilabelled,
     "labelled": _labelled,
     "plain": _plain,
 }

@@ -221,6 +221,8 @@ def _check_usable(records: Sequence[Record], steps: Sequence[Step], purpose: str
             f"All pairs{what} have the label '{next(iter(labels))}': there is nothing to tell apart.",
             hint="Add pairs of another class, or leave the label out.",
         )
+    if kind == "multilabelled" and not labels:
+        raise InputError(f"No text{what} has a class.", hint="Check the annotation.")
     if kind == "spans" and not labels:
         raise InputError(f"No text{what} has a labelled span.", hint="Check the annotation.")
 

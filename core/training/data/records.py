@@ -126,6 +126,27 @@ class Labelled(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MultiLabelled(Record):
+    """A text and any number of classes, in order; none is an answer too."""
+
+    kind: ClassVar[str] = "multilabelled"
+    text: str
+    labels: tuple[str, ...]
+
+    def content(self) -> dict[str, Any]:
+        return {"text": self.text, "labels": list(self.labels)}
+
+    def texts(self) -> tuple[str, ...]:
+        return (self.text,)
+
+    def with_texts(self, texts: tuple[str, ...]) -> MultiLabelled:
+        return replace(self, text=texts[0])
+
+    def stratum(self) -> str:
+        return min(self.labels, default="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextPair(Record):
     """Two texts and, for a classification of pairs, how they stand to each other."""
 
@@ -226,7 +247,7 @@ class Preference(Record):
 
 
 KINDS: Mapping[str, type[Record]] = {
-    kind.kind: kind for kind in (PlainText, Labelled, TextPair, SpanLabelled, Chat, Preference)
+    kind.kind: kind for kind in (PlainText, Labelled, MultiLabelled, TextPair, SpanLabelled, Chat, Preference)
 }
 
 
@@ -275,6 +296,8 @@ def _read(kind: str, row: Mapping[str, Any], about: dict[str, Any]) -> Record:
         return PlainText(text=row["text"], **about)
     if kind == "labelled":
         return Labelled(text=row["text"], label=row["label"], **about)
+    if kind == "multilabelled":
+        return MultiLabelled(text=row["text"], labels=tuple(row["labels"]), **about)
     if kind == "pairs":
         return TextPair(first=row["first"], second=row["second"], label=row.get("label"), **about)
     if kind == "spans":

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from core.training.data.cleaning import Step
 from core.training.data.near_duplicates import NearPair, jaccard, shingles
-from core.training.data.records import Record
+from core.training.data.records import MultiLabelled, Record
 from core.training.data.splits import group_of
 
 _RANK = {"test": 0, "validation": 1, "train": 2, None: 2}
@@ -101,6 +101,8 @@ def _less_held_out(splits: Sequence[str], pairs: Sequence[NearPair]) -> set[int]
 
 
 def _same_annotation(one: Record, other: Record) -> bool:
+    if isinstance(one, MultiLabelled) and isinstance(other, MultiLabelled):
+        return one.labels == other.labels
     return one.stratum() == other.stratum()
 
 

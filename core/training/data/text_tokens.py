@@ -14,14 +14,23 @@ from core.errors import InputError
 from core.progress import ProgressCallback
 from core.training.data.chat_tokens import TokenCounts, TokenSequences
 from core.training.data.packing import UNTRAINED, Ids
-from core.training.data.records import Labelled, LabelledSpan, PlainText, Record, SpanLabelled, TextPair
+from core.training.data.records import (
+    Labelled,
+    LabelledSpan,
+    MultiLabelled,
+    PlainText,
+    Record,
+    SpanLabelled,
+    TextPair,
+)
 
 _AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledTokens:
-    """Sequences and their labels: one a sequence, or one a token (`UNTRAINED` for special tokens).
+    """Sequences and their labels: one a sequence, one a token (`UNTRAINED` for special tokens), or a row of 0 and 1 a
+    sequence, ``(n, C)``.
 
     Attributes:
         names: the labels' names by number; for spans "O" first, then "B-…" and "I-…".
@@ -51,6 +60,9 @@ def plain_sequences(
 
 def label_names(records: Sequence[Record]) -> tuple[str, ...]:
     """The classes of labelled texts or pairs, in order. Raises `InputError` for records without labels."""
+    several = [record.labels for record in records if isinstance(record, MultiLabelled)]
+    if several:
+        return tuple(sorted({label for labels in several for label in labels}))
     names = tuple(sorted({record.stratum() for record in records}))
     if not names or "" in names:
         raise InputError("There are records without a label.", hint="Prepare labelled texts or pairs.")
@@ -58,7 +70,7 @@ def label_names(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def classified_sequences(
-    records: Sequence[Labelled | TextPair], tokenizer: Any, names: Sequence[str], max_tokens: int
+    records: Sequence[Labelled | MultiLabelled | TextPair], tokenizer: Any, names: Sequence[str], max_tokens: int
 ) -> LabelledTokens:
     """Texts or pairs with their special tokens, cut at `max_tokens` (of a pair, the longer text), and their classes.
 
@@ -66,7 +78,7 @@ def classified_sequences(
         InputError: a label is not among `names` (the classes of the training split).
     """
     numbers = {name: number for number, name in enumerate(names)}
-    unknown = sorted({record.stratum() for record in records} - set(names))
+    unknown = sorted(set(label_names(records)) - set(names))
     if unknown:
         raise InputError(
             f"{len(unknown)} labels are not among those learnt, e.g. '{unknown[0]}'.",
@@ -83,9 +95,22 @@ def classified_sequences(
         truncated += sum(number > 0 for number in lost)
         cut += sum(lost)
         ids += [np.array(row, dtype=np.int32) for row in short]
-    labels = np.array([numbers[record.stratum()] for record in records], dtype=np.int64)
+    labels = _label_rows(records, numbers)
     counts = TokenCounts(len(ids), len(ids), sum(map(len, ids)), len(ids), truncated, cut)
     return LabelledTokens(ids, labels, tuple(names), counts)
+
+
+def _label_rows(
+    records: Sequence[Labelled | MultiLabelled | TextPair], numbers: Mapping[str, int]
+) -> npt.NDArray[np.int64]:
+    """``(n,)`` classes, or ``(n, C)`` of 0 and 1 for texts with any number of them."""
+    if not any(isinstance(record, MultiLabelled) for record in records):
+        return np.array([numbers[record.stratum()] for record in records], dtype=np.int64)
+    rows = np.zeros((len(records), len(numbers)), dtype=np.int64)
+    for row, record in zip(rows, records, strict=True):
+        for label in record.labels if isinstance(record, MultiLabelled) else (record.stratum(),):
+            row[numbers[label]] = 1
+    return rows
 
 
 def tag_names(records: Sequence[SpanLabelled]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from core.training.data.records import (
     Chat,
     Labelled,
     LabelledSpan,
+    MultiLabelled,
     PlainText,
     Preference,
     Record,
@@ -55,6 +56,18 @@ def test_other_field_names_are_given_by_the_user(tmp_path: Path) -> None:
     assert read(tmp_path, "a.csv", table, fields={"text": "satz", "label": "thema"}) == (
         Labelled(text="Wo ist die Karte?", label="Karte"),
     )
+
+
+def test_texts_with_any_number_of_classes(tmp_path: Path) -> None:
+    rows = [{"text": "a", "labels": ["y", "x", "y"]}, {"text": "b", "labels": ["x"]}, {"text": "c", "labels": []}]
+    expected = (("x", "y"), ("x",), ())
+    found = read(tmp_path, "a.jsonl", lines(*rows))
+    assert [record.labels for record in found if isinstance(record, MultiLabelled)] == [*expected]
+    table = 'text,labels\na,"[""x"", ""y""]"\nb,x\n'
+    found = read(tmp_path, "a.csv", table, form="multilabelled")
+    assert found == (MultiLabelled(text="a", labels=("x", "y")), MultiLabelled(text="b", labels=("x",)))
+    one = lines({"text": "a", "label": ["x"]}, {"text": "b", "label": ["y"]})
+    assert read(tmp_path, "b.jsonl", one) == (Labelled(text="a", label="x"), Labelled(text="b", label="y"))
 
 
 def test_chats_in_their_ways_of_writing(tmp_path: Path) -> None:
@@ -276,6 +289,7 @@ def test_kinds_are_not_mixed(tmp_path: Path) -> None:
 RECORDS: tuple[Record, ...] = (
     PlainText(text="甲"),
     Labelled(text="a", label="x", group="g", difficulty=0.5),
+    MultiLabelled(text="a", labels=("x", "y")),
     TextPair(first="a", second="b"),
     SpanLabelled(text="abc", spans=(LabelledSpan(0, 2, "x"),)),
     Chat(turns=(Turn("user", "a"), Turn("assistant", "b"))),

@@ -160,3 +160,19 @@ def test_questions_on_one_passage_stay_together(tmp_path: Path) -> None:
     groups = {name: {record.group for record in records} for name, records in prepared.splits.items()}
     assert not groups["train"] & groups["test"] and not groups["train"] & groups["validation"]
     assert card.content["records"] > 3000
+
+
+def test_texts_with_any_number_of_classes_are_prepared(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"item {'abcdefghij'[n % 10] * (n + 1)}", "labels": [["fee"], ["fee", "card"], []][n % 3]}
+        for n in range(60)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    card = prepare([str(path)], tmp_path / "out", Preparation(stratify=True, similarity=None))
+    assert card.kind == "multilabelled"
+    found = load_prepared(tmp_path / "out").splits["train"]
+    assert {record.labels for record in found} == {("fee",), ("card", "fee"), ()}
+    with pytest.raises(InputError, match="has a class"):
+        path.write_text("\n".join(json.dumps({**row, "labels": []}) for row in rows), encoding="utf-8")
+        prepare([str(path)], tmp_path / "none", Preparation(similarity=None))
