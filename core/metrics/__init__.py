@@ -8,7 +8,7 @@ from core.metrics.diversity import Distinct, NgramEntropy
 from core.metrics.form import Brevity, JsonSchema, Length, Pattern
 from core.metrics.groundedness import Groundedness
 from core.metrics.learned import LearnedReward, ScoredBy
-from core.metrics.metric import Context, Metric, MissingContext, Part, Score
+from core.metrics.metric import Context, Metric, Milestone, MissingContext, Part, Score, Stepwise
 from core.metrics.rouge import RougeL, RougeN
 from core.metrics.semantic import Relevance, SemanticSimilarity
 from core.metrics.sentiment import SentimentConsistency
@@ -27,6 +27,7 @@ __all__ = [
     "LearnedReward",
     "Length",
     "Metric",
+    "Milestone",
     "MissingContext",
     "NgramEntropy",
     "Part",
@@ -38,6 +39,7 @@ __all__ = [
     "ScoredBy",
     "SemanticSimilarity",
     "SentimentConsistency",
+    "Stepwise",
     "named_metrics",
     "parse_metric",
 ]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InputError
-from core.metrics.metric import NO_CONTEXT, Contexts, Need, Part, Score, f_measure, matched_contexts
+from core.metrics.json_prefixes import closed_prefixes
+from core.metrics.metric import NO_CONTEXT, Context, Contexts, Milestone, Need, Part, Score, f_measure, matched_contexts
 
 Stated = frozenset[tuple[str, ...]]
 
@@ -39,6 +40,12 @@ class FieldF1:
             max((self._against(candidate, reference) for reference in context.references), key=lambda one: one.value)
             for candidate, context in zip(candidates, matched_contexts(self, candidates, contexts), strict=True)
         ]
+
+    def milestones(self, candidate: str, context: Context = NO_CONTEXT) -> list[Milestone]:
+        """The score with each further value. See `Stepwise`; raises as `score` does."""
+        ends, prefixes = zip(*found, strict=True) if (found := list(closed_prefixes(candidate))) else ((), ())
+        scores = self.score(prefixes, context) if prefixes else []
+        return [Milestone(end, score.value) for end, score in zip(ends, scores, strict=True)]
 
     def _against(self, candidate: str, reference: str) -> Score:
         wanted = self._stated(reference)

@@ -1,4 +1,4 @@
-"""What every measure of a text looks like: `Metric`, `Context`, `Score`.
+"""What every measure of a text looks like: `Metric`, `Context`, `Score`; `Stepwise` where it also measures parts.
 
 One protocol serves evaluation, reward, reranking, best-of-n, minimum-Bayes-risk choice and refinement. A metric is
 pure: the same candidates and contexts give the same scores, and nothing is remembered between calls.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from core.errors import InputError
 from core.text.spans import Span
@@ -83,6 +83,23 @@ class Metric(Protocol):
             MissingContext: a context lacks something in `needs`.
             InputError: there are neither as many contexts as candidates nor a single one.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """What a candidate is worth up to a place in it: as if it ended after its first `end` characters."""
+
+    end: int
+    value: float
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """A metric of candidates that consist of steps, such as the fields of an object."""
+
+    def milestones(self, candidate: str, context: Context = NO_CONTEXT) -> list[Milestone]:
+        """One at the end of each step, in order; none where the candidate has no steps. The last has its score."""
         ...
 
 

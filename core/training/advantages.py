@@ -81,6 +81,37 @@ def group_relative(scores: torch.Tensor, *, scale: bool = True) -> torch.Tensor:
     return centred / (scores.std(dim=1, keepdim=True) + 1e-4)
 
 
+def step_relative(credits: torch.Tensor, counts: torch.Tensor, *, trace: float, scale: bool = True) -> torch.Tensor:
+    """`group_relative` step by step: what came from a step on, over what came from there on in the group's mean.
+
+    A token cannot have caused what was won before it, so leaving that out changes no expected gradient (Sutton et al.
+    1999, the policy gradient theorem) and takes its noise away. Later steps count `trace` as much each (λ of Schulman
+    et al. 2016): below 1 that is biased where one step decides over another, and less noisy. With one step a response
+    this is `group_relative`.
+
+    Args:
+        credits: ``(P, G, K)`` what each step added to its response's score, 0 beyond the last.
+        counts: ``(P, G)`` steps of each response, at least 1.
+        scale: whether to divide by the group's deviation, over all its steps.
+
+    Returns:
+        ``(P, G, K)``.
+    """
+    import torch
+
+    _check_group(counts)
+    steps = torch.arange(credits.shape[2], device=credits.device)
+    distance = steps[:, None] - steps[None, :]  # (from, to): how much later `from` is
+    decay = torch.where(distance >= 0, trace ** distance.clamp(min=0).to(credits.dtype), 0.0)
+    to_go = credits @ decay
+    centred = to_go - to_go.mean(dim=1, keepdim=True)
+    if not scale:
+        return centred
+    freedom = (counts.shape[1] - 1) * counts.amax(dim=1)
+    deviation = (centred.square().sum(dim=(1, 2)) / freedom).sqrt()
+    return centred / (deviation[:, None, None] + 1e-4)
+
+
 def leave_one_out(scores: torch.Tensor) -> torch.Tensor:
     """RLOO's advantages: a score over the mean of the other responses' to its prompt (Kool et al. 2019; Ahmadian et al.
     2024)."""

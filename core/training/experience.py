@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.metrics.metric import NO_CONTEXT, Context
+from core.training.credit import Credits
 from core.training.reward.reward import Sample
 from core.training.streams import Group
 
@@ -52,6 +53,7 @@ class Experience:
         values: ``(B, T)`` estimates of the critic; None without one.
         greedy_scores: ``(P,)`` rewards of the greedy responses, where the algorithm asks for them.
         kl_coefficient: the weight of the KL penalty in this step.
+        credits: what each step of a response added to its score, where the algorithm asks for it.
     """
 
     groups: Sequence[Group]
@@ -62,6 +64,7 @@ class Experience:
     values: torch.Tensor | None
     greedy_scores: torch.Tensor | None
     kl_coefficient: float
+    credits: Credits | None = None
 
     def row_scores(self) -> torch.Tensor:
         """``(B,)``."""
@@ -84,6 +87,7 @@ class Algorithm(Protocol):
         minibatches: updates in each epoch.
         uses_reference, uses_critic, uses_greedy: what an experience must come with.
         uses_kl_control: whether the penalty is that of `KLControl`, and not a weight of its own.
+        uses_steps: whether it takes a reward that says what each step of a response is worth.
     """
 
     @property
@@ -102,6 +106,8 @@ class Algorithm(Protocol):
     def uses_greedy(self) -> bool: ...
     @property
     def uses_kl_control(self) -> bool: ...
+    @property
+    def uses_steps(self) -> bool: ...
 
     def targets(self, experience: Experience) -> Targets:
         """What the loss needs beside what the policy says now; computed once a step, over the whole experience."""

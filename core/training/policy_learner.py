@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import InputError
 from core.inference.rollout import TokenSampler
 from core.training.checkpoint import State
+from core.training.credit import Credits, credits_of, not_stepwise
 from core.training.endpoint_sampler import EndpointSampler, Sampler
 from core.training.experience import Algorithm, Experience, PromptItem, Targets
 from core.training.faults import Diverged
@@ -24,7 +25,7 @@ from core.training.optimiser import Optimiser, OptimiserConfig
 from core.training.pieces import Pieces
 from core.training.policy import Policy
 from core.training.practice import Drawn, Practice, PracticeConfig
-from core.training.reward import Reward, Sample
+from core.training.reward import Reward, Sample, StepwiseReward
 from core.training.seeds import permutation
 from core.training.streams import Group
 from core.training.team import Alone, Team, summed
@@ -73,7 +74,9 @@ class PolicyLearner:
                 f"'{algorithm.name}' has a KL weight of its own; a KL target has no effect on it.",
                 hint="Leave the target out, or choose an algorithm whose KL is part of the reward.",
             )
-        self._policy, self._algorithm = policy, algorithm
+        if algorithm.uses_steps and not isinstance(reward, StepwiseReward):
+            raise not_stepwise(reward.name)
+        self._policy, self._algorithm, self._reward = policy, algorithm, reward
         self._temperature, self._steps, self._seed = practice.temperature, steps, seed
         self._team: Team = team or Alone()
         self._optimiser = Optimiser(policy.parameters, optimiser, team=self._team)
@@ -135,7 +138,7 @@ class PolicyLearner:
     ) -> tuple[Experience, dict[str, float], Judged | None]:
         groups = drawn.groups()
         seconds["reward"] = -time.perf_counter()
-        scores, greedy = self._scores(drawn)
+        scores, greedy, credits = self._scores(drawn)
         seconds["reward"] += time.perf_counter()
         as_drawn, mask = _table([one.logprobs for one in drawn.responses], self._policy.device)
         seconds["judge"] = -time.perf_counter()
@@ -143,7 +146,15 @@ class PolicyLearner:
         now, values, judged = self._judge(groups, learn=learn) if self._algorithm.uses_critic else (None, None, None)
         seconds["judge"] += time.perf_counter()
         experience = Experience(
-            groups, mask, scores, as_drawn if now is None else now, reference, values, greedy, self._kl.coefficient
+            groups,
+            mask,
+            scores,
+            as_drawn if now is None else now,
+            reference,
+            values,
+            greedy,
+            self._kl.coefficient,
+            credits,
         )
         figures = {
             "reward/mean": float(scores.mean()),
@@ -157,8 +168,8 @@ class PolicyLearner:
             figures["policy/sampler_gap"] = float(((as_drawn - now).abs() * mask).sum() / mask.sum())
         return experience, figures, judged
 
-    def _scores(self, drawn: Drawn) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """``(P, G)`` rewards, and ``(P,)`` of the greedy responses where they are asked for."""
+    def _scores(self, drawn: Drawn) -> tuple[torch.Tensor, torch.Tensor | None, Credits | None]:
+        """``(P, G)`` rewards, and, where they are asked for, ``(P,)`` of the greedy responses, and credits of steps."""
         import torch
 
         device = self._policy.device
@@ -166,9 +177,14 @@ class PolicyLearner:
         self.last_samples = [sample for row in rewarded for sample, _ in row]
         self._last_scores = [score for row in rewarded for _, score in row]
         scores = torch.tensor([[score for _, score in row] for row in rewarded], dtype=torch.float32, device=device)
-        if not self._algorithm.uses_greedy:
-            return scores, None
-        return scores, torch.tensor(self._practice.greedy_rewards(drawn), dtype=torch.float32, device=device)
+        greedy, credits = None, None
+        if self._algorithm.uses_greedy:
+            greedy = torch.tensor(self._practice.greedy_rewards(drawn), dtype=torch.float32, device=device)
+        if self._algorithm.uses_steps:
+            assert isinstance(self._reward, StepwiseReward)
+            samples = [[sample for sample, _ in row] for row in rewarded]
+            credits = credits_of(self._reward, samples, scores.tolist(), self._policy.loaded.tokenizer).to(device)
+        return scores, greedy, credits
 
     def _judge(self, groups: Sequence[Group], *, learn: bool) -> tuple[torch.Tensor, torch.Tensor, Judged | None]:
         """Log-probabilities and values ``(B, T)`` of the policy as it is, without gradient.

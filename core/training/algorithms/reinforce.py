@@ -40,6 +40,7 @@ class Reinforce(BaseModel):
     uses_reference: bool = True
     uses_critic: Literal[False] = False
     uses_kl_control: Literal[True] = True
+    uses_steps: Literal[False] = False
 
     @model_validator(mode="after")
     def _enough_samples(self) -> Self:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.errors import InputError
+from core.training.credit import not_stepwise
 from core.training.pipeline.bench import Bench
 from core.training.pipeline.recipe import (
+    REWARD_MODEL,
     AlternationStage,
     EvolutionStage,
+    GRPOStage,
     PreferenceStage,
     RewardStage,
     Stage,
     SupervisedStage,
 )
 from core.training.pipeline.rewards import build_reward, check_needs, is_code, metric_part
+from core.training.reward import StepwiseReward
 
 
 def check_stages(bench: Bench) -> None:
@@ -34,6 +38,8 @@ def check_stages(bench: Bench) -> None:
 def _check_reward(stage: Stage, bench: Bench) -> None:
     if not stage.expression:
         return
+    if isinstance(stage, GRPOStage) and stage.algorithm.uses_steps:
+        _check_steps(stage, bench)
     if is_code(stage.expression):
         build_reward(stage.expression, bench.data.metrics, code=bench.code)
         return
@@ -41,6 +47,13 @@ def _check_reward(stage: Stage, bench: Bench) -> None:
     if part is not None:
         check_needs(part, bench.data.train)
         check_needs(part, bench.data.validation)  # where signs of hacking are looked for
+
+
+def _check_steps(stage: GRPOStage, bench: Bench) -> None:
+    learned = REWARD_MODEL in stage.metric
+    reward = None if learned else build_reward(stage.metric, bench.data.metrics, code=bench.code)
+    if not isinstance(reward, StepwiseReward):
+        raise not_stepwise(stage.metric)
 
 
 def _check_examples(stage: Stage, bench: Bench) -> None:

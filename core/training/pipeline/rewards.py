@@ -13,7 +13,7 @@ from core.metrics.composite import Composite, parse_metric
 from core.metrics.metric import NO_CONTEXT, Contexts, Metric, Need, Score
 from core.training.pipeline.examples import Example
 from core.training.pipeline.recipe import REWARD_MODEL
-from core.training.reward import FunctionReward, MetricReward, Mixture, Reward
+from core.training.reward import FunctionReward, MetricReward, Mixture, Reward, metric_reward
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def build_reward(
     weight = sum(weight for weight, term in _terms(expression, own) if term.name == REWARD_MODEL)
     if not weight:
         assert metric is not None
-        return MetricReward(measure(expression, own), cut)
+        return metric_reward(measure(expression, own), cut)
     if reward_model is None:
         raise InputError("There is no reward model.", hint="Put a stage 'reward' before the one that uses it.")
     parts: list[tuple[float, Reward]] = [(weight, reward_model)]

@@ -2,7 +2,15 @@
 
 from core.training.reward.hacking import HackingSigns, hacking_signs
 from core.training.reward.mixtures import Ensemble, Mixture, Standardised, standardised
-from core.training.reward.reward import FunctionReward, MetricReward, Reward, Sample, as_reward
+from core.training.reward.reward import (
+    FunctionReward,
+    MetricReward,
+    Reward,
+    Sample,
+    StepwiseReward,
+    as_reward,
+    metric_reward,
+)
 
 __all__ = [
     "Ensemble",
@@ -13,7 +21,9 @@ __all__ = [
     "Reward",
     "Sample",
     "Standardised",
+    "StepwiseReward",
     "as_reward",
     "hacking_signs",
+    "metric_reward",
     "standardised",
 ]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
-from core.metrics.metric import NO_CONTEXT, Context, Metric
+from core.metrics.metric import NO_CONTEXT, Context, Metric, Milestone, Stepwise
 from core.training.faults import RewardFailed
 
 _SHOWN_CHARACTERS = 200
@@ -78,6 +78,25 @@ class MetricReward:
         return checked(self.name, values, samples)
 
 
+@runtime_checkable
+class StepwiseReward(Protocol):
+    """A reward that also says what a response is worth up to each of its steps."""
+
+    def milestones(self, sample: Sample) -> list[Milestone]:
+        """See `Stepwise`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepwiseMetricReward(MetricReward):
+    """A stepwise metric as reward."""
+
+    def milestones(self, sample: Sample) -> list[Milestone]:
+        """Those of the metric; the cut is no step of its own."""
+        assert isinstance(self.metric, Stepwise)
+        return self.metric.milestones(sample.text, sample.context)
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionReward:
     """Any function of one sample as reward."""
@@ -96,10 +115,15 @@ class FunctionReward:
         return checked(self.name, values, samples)
 
 
+def metric_reward(metric: Metric, cut: float = 0.0) -> MetricReward:
+    """The metric as reward, by its steps where it has them."""
+    return (StepwiseMetricReward if isinstance(metric, Stepwise) else MetricReward)(metric, cut)
+
+
 def as_reward(given: Reward | Metric | Callable[[Sample], float]) -> Reward:
     """`given` as a `Reward`: a metric (it has `score`), a reward (it has a `name`), or a function of one sample."""
     if hasattr(given, "score"):
-        return MetricReward(cast(Metric, given))
+        return metric_reward(cast(Metric, given))
     if hasattr(given, "name"):
         return cast(Reward, given)
     return FunctionReward(given, getattr(given, "__name__", type(given).__name__))

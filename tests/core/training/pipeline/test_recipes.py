@@ -83,6 +83,7 @@ def test_bad_recipes_are_refused_in_words(
         (["model=nowhere"], "no model named 'nowhere'"),
         (["data.file=nofile.jsonl"], "There is no file"),
         (["stage.1.metric=relevance:x"], "does not allow"),
+        (["stage.1.trace=0.5"], "does not say what each step of a response is worth"),
     ],
 )
 def test_what_a_recipe_names_is_checked_before_any_model_is_loaded(
