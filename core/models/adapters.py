@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from core.errors import InputError, ModelFileMismatch, UnknownName
 from core.files import MEBIBYTE, read_bytes, write_atomic
 from core.models.model_card import read_model_card
+from core.models.named_folders import NAME
 from core.models.staging import new_model_folder
 
 CARD = "adapter.json"
@@ -29,7 +29,6 @@ WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 """What names of weights begin with in peft's files, where its own wrapper stands around the model."""
 _MOST_BYTES = 4096 * MEBIBYTE
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class Measurement(BaseModel):
@@ -58,7 +57,7 @@ class AdapterCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=f"^{_NAME.pattern}$")
+    name: str = Field(pattern=f"^{NAME.pattern}$")
     base: str
     base_fingerprint: str
     data_sha256: str
@@ -190,7 +189,7 @@ def with_report(adapter: Adapter, report: tuple[Measurement, ...]) -> Adapter:
 
 def is_adapter_name(text: str) -> bool:
     """Whether an adapter may be called so."""
-    return bool(_NAME.fullmatch(text))
+    return bool(NAME.fullmatch(text))
 
 
 def _refuse_other_content(folder: Path) -> None:
