@@ -1,19 +1,21 @@
-"""Data of the recipe `answers`: a question and passages of the help pages, to be answered with the short answer that
-the question's own article opens with.
+"""Data of the recipe `answers`: a question and passages of help pages, to be answered with the short answer that the
+page on the question gives.
 
-The other passages are of the same article, and the short answer of another one, so an answer must come from the right
-place and not merely from the text. All is made of the product's own articles. A topic is a group: an article and its
-translation are never in two splits, and passages of other articles are taken from the same split.
+The other passages are of the same page, and the short answer of another one of the same trade, so an answer must come
+from the right place and not merely from the text. The pages are the product's own articles and those of `topics`, other
+trades of which no assistant knows. A topic is a group: a page and its translation are never in two splits, and passages
+of other pages are taken from the same split.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from apps.customer_service.knowledge.articles import DEMO_FOLDER, Article, load_articles
 from apps.customer_service.knowledge.sentences import citable_sentences
+from apps.customer_service.recipes.topics import load_trades
 from core.metrics.metric import NO_CONTEXT, Contexts, Need, Score, matched_contexts
 from core.metrics.rouge import RougeL
 from core.text import Language
@@ -22,9 +24,10 @@ from core.training.data.splits import place_of
 from core.training.pipeline.examples import Example, RecipeData
 
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.15
-"""Of the topics."""
+"""Of the articles' topics; those of other trades say their splits themselves."""
+_ARTICLES_TRADE = "bank"
 _OWN_PASSAGES, _OTHER_PASSAGES = 2, 1
-"""Beside the right one: other passages of the same article, short answers of others."""
+"""Beside the right one: other passages of the same page, short answers of others."""
 _PROMPT: dict[Language, str] = {
     "en": "Answer the customer's question in one or two sentences. Say only what the help text says.\n\n"
     "Help text:\n{passages}\n\nQuestion: {question}",
@@ -60,21 +63,23 @@ class RightPassage:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """An article, the short answer it opens with, and its other passages: each stretch of prose under a heading and
-    each item, step and row."""
+    """A help page: the short answer, its other passages, and the questions that the short answer is for."""
 
-    article: Article
+    id: str
+    trade: str
+    topic: str
+    language: Language
     answer: str
     passages: tuple[str, ...]
+    questions: tuple[str, ...]
 
 
 def answers(language: Language | None = None) -> RecipeData:
-    """Questions of all articles, or of those in one language."""
+    """Questions on all pages, or on those in one language."""
     splits: dict[str, list[_Source]] = {name: [] for name in SPLITS}
-    for article in load_articles(DEMO_FOLDER):
-        source = _read(article) if language in (None, article.language) and article.questions else None
-        if source is not None and source.answer:
-            splits[_split_of(article.topic)].append(source)
+    for split, source in (*_of_articles(), *_of_trades()):
+        if language in (None, source.language):
+            splits[split].append(source)
     return RecipeData(
         name="customer-answers" + (f"-{language}" if language else ""),
         train=_examples(splits["train"]),
@@ -84,6 +89,28 @@ def answers(language: Language | None = None) -> RecipeData:
     )
 
 
+def _of_articles() -> Iterator[tuple[str, _Source]]:
+    """The product's articles that name questions and open with a short answer, each with its split."""
+    for article in load_articles(DEMO_FOLDER):
+        answer, passages = _parts(article)
+        if answer and article.questions:
+            source = _Source(
+                article.id, _ARTICLES_TRADE, article.topic, article.language, answer, passages, article.questions
+            )
+            yield _split_of(article.topic), source
+
+
+def _of_trades() -> Iterator[tuple[str, _Source]]:
+    """The topics of other trades in both languages, each with its split."""
+    for trade, pages in load_trades().items():
+        for split in SPLITS:
+            for topic in pages.split(split):
+                name = f"{trade}.{topic.topic}"
+                for language, page in topic.pages.items():
+                    key = f"{name}-{language}"
+                    yield split, _Source(key, trade, name, language, page.answer, page.passages, page.questions)
+
+
 def _split_of(topic: str) -> str:
     place = place_of(topic, 0)
     if place < TEST_SHARE:
@@ -91,7 +118,8 @@ def _split_of(topic: str) -> str:
     return "validation" if place < TEST_SHARE + VALIDATION_SHARE else "train"
 
 
-def _read(article: Article) -> _Source:
+def _parts(article: Article) -> tuple[str, tuple[str, ...]]:
+    """The short answer an article opens with, and each stretch of prose under a heading and each item, step and row."""
     joint = "" if article.language == "zh" else " "
     leading: list[str] = []
     blocks: dict[tuple[int, int], list[str]] = {}
@@ -102,28 +130,27 @@ def _read(article: Article) -> _Source:
             key = (sentence.block, -1 if sentence.kind == "sentence" else place)
             blocks.setdefault(key, []).append(sentence.text)
     answer = joint.join(leading)
-    return _Source(article, answer, tuple(text for block in blocks.values() if (text := joint.join(block)) != answer))
+    return answer, tuple(text for block in blocks.values() if (text := joint.join(block)) != answer)
 
 
 def _examples(sources: Sequence[_Source]) -> tuple[Example, ...]:
-    """Of one split: passages of other articles come from it alone."""
-    return tuple(
-        _example(source, number, [one for one in sources if one.article.language == source.article.language])
-        for source in sources
-        for number in range(len(source.article.questions))
-    )
+    """Of one split: passages of other pages come from it alone."""
+    return tuple(_example(source, number, sources) for source in sources for number in range(len(source.questions)))
 
 
-def _example(source: _Source, number: int, neighbours: Sequence[_Source]) -> Example:
-    article = source.article
-    name = f"{article.id}/{number}"
+def _example(source: _Source, number: int, split: Sequence[_Source]) -> Example:
+    name = f"{source.id}/{number}"
     draw = random.Random(name)
-    question = article.questions[number]
-    others = [one.answer for one in neighbours if one.article.topic != article.topic]
+    question = source.questions[number]
+    others = [
+        one.answer
+        for one in split
+        if (one.trade, one.language) == (source.trade, source.language) and one.topic != source.topic
+    ]
     passages = [source.answer, *draw.sample(source.passages, min(_OWN_PASSAGES, len(source.passages)))]
     passages += draw.sample(others, min(_OTHER_PASSAGES, len(others)))
     draw.shuffle(passages)
-    prompt = _PROMPT[article.language].format(passages="\n".join(f"- {one}" for one in passages), question=question)
+    prompt = _PROMPT[source.language].format(passages="\n".join(f"- {one}" for one in passages), question=question)
     return Example(
-        name, (Turn("user", prompt),), (source.answer,), tuple(passages), group=article.topic, question=question
+        name, (Turn("user", prompt),), (source.answer,), tuple(passages), group=source.topic, question=question
     )
