@@ -90,12 +90,20 @@ def current_team() -> Team:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Alone()
+    import torch
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs
 
     # the first process measures and saves while the others wait; one that dies ends them all, by accelerate
-    team = Accelerated(Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=_WAIT_HOURS))]))
+    group = InitProcessGroupKwargs(timeout=timedelta(hours=_WAIT_HOURS))
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true" and not torch.accelerator.is_available():
+        group.backend = "gloo"  # DeepSpeed works on CPUs; accelerate only has to be told what they talk by
+    team = Accelerated(Accelerator(kwargs_handlers=[group]))
     leave_at_exit()
+    if team.sharding == "deepspeed":
+        from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+        unset_hf_deepspeed_config()  # else ZeRO-3 has transformers put every model in parts, even one measured alone
     sharding = any(os.environ.get(f"ACCELERATE_USE_{kind}") == "true" for kind in ("FSDP", "DEEPSPEED"))
     if team.size != size or (sharding and not team.sharding):
         what = "not put the weights in parts" if team.size == size else f"let each of {size} processes train alone"

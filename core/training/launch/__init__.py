@@ -5,12 +5,13 @@ Nothing is started by us: accelerate starts the processes and ends them all when
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigError, InputError, UnknownName, UnreadableFile
+from core.errors import ConfigError, InputError, MissingExtra, UnknownName, UnreadableFile
 
 FOLDER = Path(__file__).parent
 CONFIGS = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
@@ -41,15 +42,23 @@ def launch_command(
 
 
 def check_devices(config: str, processes: int | None = None) -> None:
-    """Raises `ConfigError` where this machine has fewer GPUs than the configuration has processes on it."""
+    """Whether this machine can do what the configuration says. DeepSpeed works without any GPU, too.
+
+    Raises:
+        ConfigError: it has fewer GPUs than the configuration has processes on it.
+        MissingExtra: DeepSpeed is not installed.
+    """
     import torch
 
     settings = _read(_find(config))
     if settings.use_cpu:
         return
+    sharded_by_deepspeed = settings.distributed_type == "DEEPSPEED"
+    if sharded_by_deepspeed and importlib.util.find_spec("deepspeed") is None:
+        raise MissingExtra("deepspeed", "cluster")
     wanted = (processes or settings.num_processes) // max(1, settings.num_machines)
     there = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
-    if there < wanted:
+    if there < wanted and (there or not sharded_by_deepspeed):
         raise ConfigError(
             f"'{config}' starts {wanted} processes on this machine, each with a GPU of its own; it has {there}.",
             hint="Give --processes, or --config ddp-cpu to train on the CPU.",

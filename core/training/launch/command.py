@@ -14,7 +14,7 @@ configurations:
   ddp-cpu       every process has the whole model, on this machine's CPU
   ddp           the same, a GPU each
   fsdp2         weights in parts over the GPUs (PyTorch's fully_shard)
-  zero2, zero3  the same by DeepSpeed, which is to be installed besides
+  zero2, zero3  the same by DeepSpeed (trivium[cluster]); without any GPU, on the CPU
   FILE          one made by `accelerate config`, for several machines too
 
 With fsdp2, zero2 and zero3 only supervised stages learn so far, of recipes in which all weights do

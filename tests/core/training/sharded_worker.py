@@ -9,25 +9,19 @@ from pathlib import Path
 from team_worker import Rows, supervised, tiny
 
 from core.training.loop import LoopConfig, run
-from core.training.team import Accelerated, Team, leave_at_exit
+from core.training.team import Accelerated, Team, current_team, leave_at_exit
 
 
 def sharding_team(kind: str) -> Team:
-    """accelerate hands FSDP2 and DeepSpeed to GPUs only; torch and DeepSpeed themselves also run on CPUs."""
-    from accelerate import Accelerator, DeepSpeedPlugin, DistributedType, FullyShardedDataParallelPlugin
+    """accelerate hands FSDP2 to GPUs only; torch itself also shards on CPUs."""
+    if kind != "fsdp2":
+        return current_team()
+    from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin
 
     accelerator = Accelerator()
     leave_at_exit()
-    state = accelerator.state
-    if kind == "fsdp2":
-        state.fsdp_plugin = FullyShardedDataParallelPlugin()
-        state.distributed_type = DistributedType.FSDP
-    else:
-        plugin = DeepSpeedPlugin(zero_stage=int(kind[-1]))
-        plugin.select(_from_accelerator_state=True)
-        state.deepspeed_plugins = {"default": plugin}
-        accelerator.deepspeed_engine_wrapped = None
-        state.distributed_type = DistributedType.DEEPSPEED
+    accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin()
+    accelerator.state.distributed_type = DistributedType.FSDP
     return Accelerated(accelerator)
 
 

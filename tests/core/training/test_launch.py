@@ -9,7 +9,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
 from core.cli import main
-from core.errors import ConfigError, InputError, UnknownName, UnreadableFile
+from core.errors import ConfigError, InputError, MissingExtra, UnknownName, UnreadableFile
 from core.training.launch import CONFIGS, check_devices, launch_command
 
 
@@ -78,6 +78,19 @@ def test_a_launch_on_fewer_gpus_than_processes_is_refused_at_once(
     else:
         with pytest.raises(ConfigError, match=f"starts {processes} processes .* it has {gpus}"):
             check_devices("fsdp2", processes)
+
+
+def test_deepspeed_needs_to_be_installed_but_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"trivium\[cluster\]"):
+        check_devices("zero3")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    check_devices("zero3")
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match="it has 1"):
+        check_devices("zero3")
 
 
 def test_help_says_what_is_tested(capsys: pytest.CaptureFixture[str]) -> None:

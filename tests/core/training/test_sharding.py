@@ -48,9 +48,10 @@ def test_weights_in_parts_learn_as_whole_ones_do(
     alone.step(2)
     alone.step(3)
     command = [str(HERE / "sharded_worker.py"), kind, str(folder), str(tmp_path)]
-    arguments, environment = launch_command("ddp-cpu", command, processes=2)
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}", "DS_ACCELERATOR": "cpu"}
-    environment |= {"FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP"}
+    arguments, environment = launch_command("ddp-cpu" if kind == "fsdp2" else kind, command, processes=2)
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
+    if kind == "fsdp2":
+        environment |= {"FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP"}
     done = subprocess.run(
         arguments, env={**os.environ, **environment}, capture_output=True, text=True, timeout=240, check=False
     )

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +27,7 @@ from core.training.pipeline.run import open_bench
 from core.training.pipeline.stages import ADAPTER_FOLDER
 
 ROOT = Path(__file__).parents[4]
+without_deepspeed = pytest.mark.skipif(importlib.util.find_spec("deepspeed") is None, reason="needs deepspeed")
 SFT = 'kind = "sft"\nsteps = 2\nrows = 2\nrow_tokens = 128\nloop = { trackers = [] }'
 
 
@@ -87,3 +92,34 @@ def test_sharded_weights_are_put_together_to_be_measured_and_saved(
     bench = open_bench(read_recipe(adapted, []), adapted, tmp_path / "adapted")
     with pytest.raises(InputError, match="only where all of them learn"):
         make_work(bench.recipe.stage[0], dataclasses.replace(bench, team=sharded), place)  # type: ignore[arg-type]
+
+
+@without_deepspeed
+@pytest.mark.parametrize("config", ["zero2", "zero3"])
+def test_a_recipe_that_deepspeed_shards_survives_a_kill_and_comes_to_the_same(
+    config: str, write_recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    steady = "learning_rate = 0.1\noptimiser = { epsilon = 1.0 }\n"  # a small epsilon blows rounding up to steps
+    loop = "loop = { evaluate_every = 4, checkpoint_every = 2, trackers = [] }"
+    stage = f'kind = "sft"\nsteps = 40\nrows = 4\nrow_tokens = 128\n{steady}{loop}'
+    recipe = write_recipe(stage, head="adapter = false", tail="")
+    assert main(["train", "run", str(recipe), "--out", str(tmp_path / "alone")]) == 0
+    command = [sys.executable, "-m", "core.cli", "train", "launch", "--config", config, str(recipe)]
+    command += ["--out", str(tmp_path / "two")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with (tmp_path / "killed.log").open("w") as log:
+        killed = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        until = time.monotonic() + 240
+        while killed.poll() is None and time.monotonic() < until:
+            if list((tmp_path / "two").glob("1-sft/**/step-*4")):
+                break
+            time.sleep(0.05)
+        os.killpg(killed.pid, signal.SIGKILL)
+        killed.wait()
+    assert not (tmp_path / "two" / "report.json").exists(), (tmp_path / "killed.log").read_text("utf-8")[-4000:]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    alone, two = (load_file(tmp_path / each / "1-sft/model/model.safetensors") for each in ("alone", "two"))
+    assert alone.keys() == two.keys()
+    for key, value in alone.items():
+        assert float((two[key] - value).abs().max()) <= 1e-5, key
