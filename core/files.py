@@ -7,16 +7,21 @@ Every file from outside passes through `read_bytes` (existence, size, emptiness)
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from core.errors import FileTooLarge, UnreadableFile, UnwritableFile
 
 MEBIBYTE = 1024 * 1024
 DEFAULT_MAX_BYTES = 25 * MEBIBYTE
+
+_JSON_HINT = "Save it as JSON in UTF-8, or take another copy of it."
 
 _MAGIC_KINDS = {
     b"%PDF": "PDF document",
@@ -100,6 +105,60 @@ def _reads_as_chinese(text: str) -> bool:
     odd = sum(1 for c in text if (ord(c) < 32 and c not in "\t\n\r\f") or "\ue000" <= c <= "\uf8ff" or ord(c) > 0xFFFF)
     common = sum(1 for c in text if "\u4e00" <= c <= "\u9fa5")
     return odd == 0 and common > 0
+
+
+def read_json(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Any:
+    """What the JSON file `path` says. Raises as `read_bytes` and `parse_json` do."""
+    path = Path(path)
+    return parse_json(read_bytes(path, max_bytes=max_bytes), str(path))
+
+
+def read_json_object(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> dict[str, Any]:
+    """The same of a file that is to hold an object. Raises `UnreadableFile` for another value, too."""
+    found = read_json(path, max_bytes=max_bytes)
+    if not isinstance(found, dict):
+        raise UnreadableFile(f"'{path}' holds {type(found).__name__}, not an object.", hint=_JSON_HINT)
+    return found
+
+
+def parse_json(text: str | bytes, name: str) -> Any:
+    """What JSON from outside says; `name` says in a message what was read, whose size was checked.
+
+    Raises:
+        UnreadableFile: where `strict_json` takes it for none.
+    """
+    try:
+        return strict_json(text)
+    except ValueError as error:
+        raise UnreadableFile(f"'{name}' is not JSON: {error}.", hint=_JSON_HINT) from error
+
+
+def strict_json(text: str | bytes) -> Any:
+    """The value of JSON by the letter of RFC 8259, where NaN and Infinity are none.
+
+    Raises:
+        ValueError: no JSON, not in Unicode, nested too deeply, or a number out of range; in a few words.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not in UTF-8") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
+        raise ValueError(f"{error.msg} at {place}") from error
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
 
 
 def sha256_of(path: str | Path) -> str:

@@ -5,12 +5,12 @@ Low-rank adaptation: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Languag
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from core.errors import InputError, ModelNotAvailable
+from core.files import parse_json
 
 Targets = Literal["attention", "feed-forward", "all"]
 _ATTENTION = ("attn", "attention")
@@ -127,11 +127,11 @@ def read_lora_config(text: str | bytes, where: str) -> Any:
 
     hint = "Only plain LoRA adapters are attached (rank, alpha, targets, DoRA, rank-stabilised, heads)."
     try:
-        given = json.loads(text)
+        given = parse_json(text, where)
         if not isinstance(given, dict) or given.get("peft_type") != "LORA":
             raise ModelNotAvailable(f"'{where}' does not describe a LoRA adapter.", hint=hint)
         if odd := unsupported(given):
             raise ModelNotAvailable(f"'{where}' asks for {', '.join(odd)}, which is not supported.", hint=hint)
         return LoraConfig(**{key: value for key, value in given.items() if key in _TAKEN})
-    except (ValueError, TypeError) as error:
+    except (InputError, ValueError, TypeError) as error:
         raise ModelNotAvailable(f"'{where}' cannot be used: {error}.", hint=hint) from error

@@ -34,7 +34,7 @@ _MOST_BYTES = 4096 * MEBIBYTE
 class Measurement(BaseModel):
     """One figure of an evaluation. `interval` is the 95 % interval, None where there is none; `n` cases."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     metric: str
     value: float

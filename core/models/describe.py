@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.errors import ModelFileMismatch, ModelNotAvailable
+from core.errors import InputError, ModelFileMismatch, ModelNotAvailable
+from core.files import read_json_object
 from core.models.catalogue import CatalogueEntry, catalogue_entries
 from core.models.embedder import read_embedding_rules
 from core.models.family import family_of_config, longest_side, read_config, usable_positions
@@ -131,9 +131,8 @@ def _of_transformers(name: str, folder: Path, entry: CatalogueEntry | None) -> M
 
 def _of_spacy(name: str, folder: Path) -> ModelFacts:
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        parts = ", ".join(str(part) for part in meta["pipeline"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        parts = ", ".join(str(part) for part in read_json_object(folder / "meta.json")["pipeline"])
+    except (InputError, KeyError, TypeError) as error:
         raise ModelFileMismatch(f"'{folder}' has no meta.json that can be read.", hint="Fetch it again.") from error
     architecture = f"spaCy pipeline: {parts}"
     unknown = "spaCy does not say how many weights its parts have"
@@ -196,9 +195,8 @@ def _context(config: Any, kind: str, folder: Path) -> str:
 
 def _tokenizer_limit(folder: Path) -> float:
     try:
-        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-        return float(settings.get("model_max_length") or 0)
-    except (OSError, ValueError, TypeError, AttributeError):  # it says nothing
+        return float(read_json_object(folder / "tokenizer_config.json").get("model_max_length") or 0)
+    except (InputError, ValueError, TypeError):  # it says nothing
         return 0.0
 
 

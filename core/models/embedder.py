@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import ModelNotAvailable
+from core.errors import InputError, ModelNotAvailable
+from core.files import read_json
 from core.models.catalogue import EmbeddingRules
 from core.models.embedding_cache import EmbeddingCache
 from core.models.family import usable_positions
@@ -142,4 +142,8 @@ def read_embedding_rules(folder: Path) -> EmbeddingRules:
 
 
 def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Raises `ModelNotAvailable`."""
+    try:
+        return read_json(path) if path.is_file() else {}
+    except InputError as error:
+        raise ModelNotAvailable(f"'{path.parent}' cannot be used: {error.message}", hint=error.hint) from error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
-from core.errors import UnreadableFile
-from core.files import read_bytes
+from core.errors import FileTooLarge, InputError, UnreadableFile
+from core.files import parse_json, read_bytes
 
 _CARD_LINE = re.compile(r"^licen[sc]e(?:_name)?:\s*[\"']?([^\"'\n]+?)[\"']?\s*$", re.MULTILINE)
 _LONGEST_BYTES = 2**20
@@ -21,8 +20,8 @@ def licence_of_folder(folder: Path) -> str:
         if found:
             return f"{found[1].strip()} (its model card)"
     try:
-        told = json.loads(_text(folder / "meta.json") or "{}").get("license")
-    except (ValueError, AttributeError):
+        told = parse_json(_text(folder / "meta.json") or "{}", "meta.json").get("license")
+    except (InputError, AttributeError):
         told = None
     if told:
         return f"{told} (its meta.json)"
@@ -38,5 +37,5 @@ def _text(path: Path) -> str:
         return ""
     try:
         return read_bytes(path, max_bytes=_LONGEST_BYTES).decode("utf-8", errors="replace")
-    except UnreadableFile:  # empty, or not permitted: it says nothing
+    except (UnreadableFile, FileTooLarge):  # empty, not permitted, no card of a sensible length: it says nothing
         return ""

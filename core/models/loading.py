@@ -170,8 +170,10 @@ def _load_reranker(name: str, placement: Placement, _cache_dir: Path) -> Reranke
 
 def _load(located: LocatedModel, placement: Placement, auto_class: str) -> LoadedModel:
     import transformers
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
+    wrong_content = (ValueError, KeyError, TypeError, AttributeError, StrictDataclassError)  # of a file of settings
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with _quiet_transformers():
         try:
@@ -188,8 +190,8 @@ def _load(located: LocatedModel, placement: Placement, auto_class: str) -> Loade
                 output_loading_info=True,
                 **options,
             )
-        except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except (*wrong_content, OSError, RuntimeError, SafetensorError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelNotAvailable(
                 f"'{located.name}' in '{located.folder}' cannot be loaded: {reason}",
                 hint="Models that bring code of their own are not run; choose one that transformers knows.",

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ModelFileMismatch, ModelNotAvailable, UnknownName
-from core.files import sha256_of
+from core.files import MEBIBYTE, sha256_of
 from core.models.catalogue import CatalogueEntry, Kind, catalogue_entries
 from core.models.content import content_digest
 from core.models.store import checked_folder, model_dir, models_dir, pull_lock, read_manifest, write_manifest
+from core.models.weights import weight_files
+
+_LONGEST_SETTINGS_BYTES = 256 * MEBIBYTE
+"""The longest there are, tokenisers of a quarter of a million words, have 35."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,22 @@ def _located_folder(path: Path) -> LocatedModel:
             f"'{path}' is not a model folder: it needs config.json and *.safetensors.",
             hint="Weights in other formats (.bin, .pt) are not read; convert them to safetensors.",
         )
+    _check_settings(path)
     if spacy_pipeline:
         return LocatedModel(str(path), path, content_digest([one for one in sorted(path.rglob("*")) if one.is_file()]))
     return LocatedModel(str(path), path, content_digest([path / "config.json", *weights]))
+
+
+def _check_settings(path: Path) -> None:
+    """What else transformers and spaCy read of a folder that may come from anybody: bounded, and of this folder."""
+    for file in sorted(path.rglob("*.json")):
+        if file.stat().st_size > _LONGEST_SETTINGS_BYTES:
+            raise ModelFileMismatch(
+                f"'{file}' has {file.stat().st_size / MEBIBYTE:.0f} MiB; files of settings have at most "
+                f"{_LONGEST_SETTINGS_BYTES / MEBIBYTE:.0f}.",
+                hint="Take another copy of the model.",
+            )
+    weight_files(path)
 
 
 def _located_gguf(path: Path) -> LocatedModel:

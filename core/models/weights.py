@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import struct
@@ -10,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import ModelFileMismatch
+from core.errors import InputError, ModelFileMismatch
+from core.files import MEBIBYTE, parse_json, read_json_object
 from core.models.hardware import BYTES_PER_NUMBER
 
 _KEPT = re.compile(r"embed|\bwte\b|\bwpe\b|shared\.weight|relative_attention_bias|lm_head")
 """Matrices that quantisation leaves as they are: those that are looked up, and the output layer."""
 _LONGEST_HEADER_BYTES = 100_000_000
 """The bound of the safetensors format itself."""
+_LONGEST_INDEX_BYTES = 64 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def read_weights(folder: Path) -> Weights:
         ModelFileMismatch: a file is cut off, or is not of the format.
     """
     total = linear = 0
-    for path in _weight_files(folder):
+    for path in weight_files(folder):
         for name, tensor in _header(path).items():
             if name == "__metadata__" or not tensor["dtype"].startswith(("F", "BF")):  # others are no weights
                 continue
@@ -53,15 +54,20 @@ def read_weights(folder: Path) -> Weights:
     return Weights(total, linear)
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    """The files transformers reads: `model.safetensors` or the parts its index names, where there are such."""
+def weight_files(folder: Path) -> list[Path]:
+    """The files transformers reads: `model.safetensors` or the parts its index names, where there are such.
+
+    Raises:
+        ModelFileMismatch: the index cannot be read, or names a file that is missing or outside of the folder.
+    """
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").is_file():
         return [folder / "model.safetensors"]
     if index.is_file():
         try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError) as error:
+            parts = read_json_object(index, max_bytes=_LONGEST_INDEX_BYTES)["weight_map"].values()
+            names = sorted({Path(name).as_posix() for name in parts})
+        except (InputError, KeyError, AttributeError, TypeError) as error:
             raise ModelFileMismatch(f"'{index}' cannot be read.", hint="Fetch the model again.") from error
         missing = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
         if missing:
@@ -82,11 +88,13 @@ def _header(path: Path) -> dict[str, Any]:
             raise broken
         text = stream.read(length)
     try:
-        header = json.loads(text)
-        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        header = parse_json(text, path.name)
+        tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+        ends = [int(tensor["data_offsets"][1]) for tensor in tensors]
+        fits = all(isinstance(one["dtype"], str) and all(type(n) is int for n in one["shape"]) for one in tensors)
+    except (InputError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise broken from error
-    if max(ends, default=0) + 8 + length != size:
+    if not fits or max(ends, default=0) + 8 + length != size:
         raise broken
     found: dict[str, Any] = header
     return found

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.errors import InputError
+from core.files import MEBIBYTE, read_json_object
 from core.models.staging import new_model_folder
 from core.training.faults import CheckpointFailed
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 _NAME = re.compile(r"step-(\d{8})")
+_MOST_CARD_BYTES = 256 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,16 +82,22 @@ def latest_checkpoint(folder: Path) -> tuple[int, State] | None:
 
 def read_state(path: Path) -> tuple[int, State] | None:
     """Step and state of a folder that `write_state` made; None where it is damaged."""
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        card = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        card = read_json_object(path / "state.json", max_bytes=_MOST_CARD_BYTES)
         data = (path / "tensors.safetensors").read_bytes()
-    except (OSError, ValueError):
+    except (InputError, OSError):
         return None
-    if hashlib.sha256(data).hexdigest() != card.get("sha256"):
+    step, numbers = card.get("step"), card.get("numbers")
+    whole = hashlib.sha256(data).hexdigest() == card.get("sha256")
+    if not whole or not isinstance(step, int) or not isinstance(numbers, dict):
         return None
-    return int(card["step"]), State(load(data), card["numbers"])
+    try:
+        return step, State(load(data), numbers)
+    except SafetensorError:
+        return None
 
 
 def _write_through(path: Path, data: bytes) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import FileTooLarge, UnreadableFile, UnwritableFile
-from core.files import atomic_path, decode_text, read_bytes, sha256_of, write_atomic
+from core.files import atomic_path, decode_text, read_bytes, read_json, read_json_object, sha256_of, write_atomic
 
 
 def test_a_missing_file_an_empty_file_and_a_folder_are_refused_by_name(tmp_path: Path):
@@ -82,3 +82,38 @@ def test_a_written_file_has_the_permissions_of_any_other(tmp_path: Path):
 def test_sha256_of_a_known_content(tmp_path: Path):
     write_atomic(tmp_path / "abc", b"abc")
     assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"a": NaN}', "NaN is no number"),
+        (b"[-Infinity]", "-Infinity is no number"),
+        (b"[1e999]", "1e999 is too large"),
+        (b"[" + b"9" * 5000 + b"]", "not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a": \n 1,}', "at line 2, column 4"),
+        (b'"\xff"', "not in UTF-8"),
+    ],
+)
+def test_json_that_is_none_is_refused_in_one_way(tmp_path: Path, content: bytes, words: str):
+    path = tmp_path / "card.json"
+    path.write_bytes(content)
+    for read in (read_json, read_json_object):
+        with pytest.raises(UnreadableFile, match=words) as caught:
+            read(path)
+        assert str(path) in caught.value.message
+
+
+def test_json_is_bounded_and_an_object_where_one_is_needed(tmp_path: Path):
+    path = tmp_path / "card.json"
+    path.write_bytes(b"\xef\xbb\xbf" + '{"名": [1, 2.5]}'.encode())
+    assert read_json_object(path) == read_json(path) == {"名": [1, 2.5]}
+    path.write_text("[1]")
+    assert read_json(path) == [1]
+    with pytest.raises(UnreadableFile, match="list, not an object"):
+        read_json_object(path)
+    with path.open("wb") as stream:
+        stream.truncate(2**30)  # sparse: a gigabyte that takes no room
+    with pytest.raises(FileTooLarge):
+        read_json(path)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from core.config import settings
 from core.errors import FileTooLarge, UnreadableFile
-from core.files import decode_text, read_bytes
+from core.files import decode_text, parse_json, read_bytes, strict_json
 from core.terminal import line_for_terminal
 
 Container = Literal["json", "jsonl", "csv", "tsv", "columns", "text"]
@@ -101,7 +101,7 @@ def detect_container(text: str, name: str) -> Container:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except json.JSONDecodeError:
+    except ValueError:
         return False
     except RecursionError as error:
         raise UnreadableFile("The JSON is nested too deeply.", hint="Flatten it.") from error
@@ -127,7 +127,7 @@ def rows_of(text: str, container: Container, source: str) -> Iterator[Row | BadR
     if container == "jsonl":
         return _json_lines(text, source)
     if container == "json":
-        return _json_items(json.loads(text), source)
+        return _json_items(parse_json(text, source), source)
     if container in ("csv", "tsv"):
         return _table(text, "\t" if container == "tsv" else ",", source)
     return _paragraphs(text)
@@ -139,11 +139,9 @@ def _json_lines(text: str, source: str) -> Iterator[Row | BadRow]:
             continue
         place = f"line {number}"
         try:
-            values = json.loads(line)
-        except json.JSONDecodeError as error:
-            yield BadRow(source, place, f"not JSON: {error.msg} at column {error.colno}")
-        except RecursionError:
-            yield BadRow(source, place, "JSON nested too deeply")
+            values = strict_json(line)
+        except ValueError as error:
+            yield BadRow(source, place, f"not JSON: {error}")
         else:
             if isinstance(values, dict):
                 yield Row(place, values)

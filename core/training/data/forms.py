@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from core.errors import InputError
+from core.files import strict_json
 from core.training.data.containers import Row, known_split
 from core.training.data.conversations import answers_after_prompt, chat_of, conversation
 from core.training.data.records import (
@@ -180,9 +180,9 @@ def _multilabelled(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
     given = values["label"]
     if isinstance(given, str) and given.lstrip().startswith("["):  # a cell of a table
         try:
-            given = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise InputError(f"the labels are not JSON: {error.msg}") from error
+            given = strict_json(given)
+        except ValueError as error:
+            raise InputError(f"the labels are not JSON: {error}") from error
     labels = {_label_of(label) for label in (given if isinstance(given, list) else [given])}
     return MultiLabelled(text=text_of(values, "text"), labels=tuple(sorted(labels)), **about)
 
@@ -197,9 +197,9 @@ def _spans(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
     given = values["spans"] if "spans" in values else values["label"]
     if isinstance(given, str):  # a cell of a table
         try:
-            given = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise InputError(f"the spans are not JSON: {error.msg}") from error
+            given = strict_json(given)
+        except ValueError as error:
+            raise InputError(f"the spans are not JSON: {error}") from error
     if not isinstance(given, list):
         raise InputError(f"the spans are {type(given).__name__}, not a list")
     return SpanLabelled(text=text, spans=check_spans(text, tuple(map(_span, given))), **about)
@@ -223,9 +223,9 @@ def _chat(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
     given = values["messages"]
     if isinstance(given, str) and given.lstrip().startswith("["):  # a cell of a table
         try:
-            given = json.loads(given)
-        except json.JSONDecodeError as error:
-            raise InputError(f"the messages are not JSON: {error.msg}") from error
+            given = strict_json(given)
+        except ValueError as error:
+            raise InputError(f"the messages are not JSON: {error}") from error
     return Chat(turns=chat_of(given, system=values.get("system")), **about)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from core.config import settings
 from core.errors import DataMismatch, InputError, UnreadableFile
-from core.files import read_bytes
+from core.files import MEBIBYTE, parse_json, read_bytes, read_json
 from core.models.staging import new_model_folder
 from core.progress import ProgressCallback
 from core.terminal import line_for_terminal
@@ -43,6 +43,8 @@ ProgressOf = Callable[[str], ProgressCallback]
 """From what is being done to where its progress is shown."""
 
 _REASONS_SHOWN = 20
+_MOST_SPLIT_BYTES = 4096 * MEBIBYTE
+"""Several files of the size of an upload come together in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,15 +272,17 @@ def load_prepared(folder: Path) -> Prepared:
         DataMismatch: a file was changed after it was prepared.
     """
     card = load_card(folder)
+    listed = card.content["files"].items()
+    sums = {name: about.get("sha256") for name, about in listed if isinstance(about, dict)}
     splits: dict[str, tuple[Record, ...]] = {}
     for name in SPLITS:
         path = folder / f"{name}.jsonl"
         if not path.is_file():
             raise DataMismatch(f"'{path}' is missing.", hint="Prepare the data again.")
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != card.content["files"].get(path.name, {}).get("sha256"):
+        content = read_bytes(path, max_bytes=_MOST_SPLIT_BYTES) if path.stat().st_size else b""
+        if hashlib.sha256(content).hexdigest() != sums.get(path.name):
             raise DataMismatch(f"'{path}' was changed after it was prepared.", hint="Prepare the data again.")
-        rows = (json.loads(line) for line in content.decode("utf-8").split("\n") if line)
+        rows = (parse_json(line, str(path)) for line in content.split(b"\n") if line)
         splits[name] = tuple(from_json(card.kind, row, split=name) for row in rows)
     return Prepared(folder, card, splits)
 
@@ -296,10 +300,11 @@ def load_card(folder: Path) -> Card:
             f"'{folder}' is no folder of prepared data.", hint="Make one with `trivium train prepare`."
         )
     try:
-        content = json.loads(read_bytes(path, max_bytes=settings().max_upload_bytes).decode("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"'{path}' is broken: {error}.", hint="Prepare the data again.") from error
-    needed = {"kind", "sha256", "files", "notes"}
-    if not isinstance(content, dict) or content.get("version") != CARD_VERSION or not needed <= content.keys():
+        content = read_json(path, max_bytes=settings().max_upload_bytes)
+    except UnreadableFile as error:
+        raise UnreadableFile(f"'{path}' is broken: {error.message}", hint="Prepare the data again.") from error
+    needed = {"kind": str, "sha256": str, "files": dict, "notes": list}
+    fits = isinstance(content, dict) and all(isinstance(content.get(name), kind) for name, kind in needed.items())
+    if not fits or content.get("version") != CARD_VERSION:
         raise UnreadableFile(f"'{path}' is of another version, or no data card.", hint="Prepare the data again.")
     return Card(content)

@@ -281,12 +281,15 @@ def check_spans(text: str, spans: tuple[LabelledSpan, ...]) -> tuple[LabelledSpa
 
 def from_json(kind: str, row: Mapping[str, Any], *, split: str | None = None) -> Record:
     """A record of a prepared file's line. Raises `InputError` where the line was not written by `as_json`."""
+    if not isinstance(row, dict):
+        raise InputError(f"A prepared line is not of the kind '{kind}': no object.", hint="Prepare it again.")
     about: dict[str, Any] = {"group": row.get("group"), "difficulty": row.get("difficulty"), "split": split}
     try:
         record = _read(kind, row, about)
+        record_id = record.id
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"A prepared line is not of the kind '{kind}': {error}.", hint="Prepare it again.") from error
-    if row.get("id") != record.id:
+    if row.get("id") != record_id:
         raise InputError(f"The record '{row.get('id')}' was changed after it was prepared.", hint="Prepare it again.")
     return record
 

@@ -11,18 +11,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.config import settings
 from core.errors import InputError, UnreadableFile
 from core.evaluation.suite import spread
-from core.files import decode_text, read_bytes
+from core.files import decode_text, read_bytes, strict_json
 from core.metrics.metric import Context, Metric
 from core.training.data.prepare import load_prepared
 from core.training.data.records import SPLITS, Chat, Preference, Record, Turn, as_messages, as_turns
 from core.training.data.splits import place_of
 
 _FIELDS = {"id", "prompt", "messages", "response", "references", "rejected", "evidence", "group", "split"}
+D = TypeVar("D")
 VALIDATION_SHARE, TEST_SHARE = 0.15, 0.15
 """Of the groups of a file that does not say its splits."""
 
@@ -135,7 +136,7 @@ def check_data(data: RecipeData) -> None:
                     )
 
 
-def product_data(name: str, sources: Mapping[str, Callable[[], RecipeData]]) -> RecipeData:
+def product_data(name: str, sources: Mapping[str, Callable[[], D]]) -> D:
     """The data a product declares under `name`. Raises `UnknownName`."""
     from core.errors import UnknownName
 
@@ -175,15 +176,16 @@ def file_data(path: Path, seed: int) -> RecipeData:
     """
     text = decode_text(read_bytes(path, max_bytes=settings().max_upload_bytes), path.name)
     examples: list[tuple[str | None, Example]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                row = json.loads(line)
-                examples.append(_of_row(row, number))
-            except json.JSONDecodeError as error:
+                row = strict_json(line)
+            except ValueError as error:
                 raise UnreadableFile(
                     f"'{path}', line {number}: {error}.", hint="Write one JSON object a line."
                 ) from error
+            try:
+                examples.append(_of_row(row, number))
             except InputError as error:
                 raise InputError(f"'{path}', line {number}: {error.message}", hint=error.hint) from error
     stated = [split for split, _ in examples if split]

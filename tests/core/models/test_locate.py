@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.errors import ModelNotAvailable, UnknownName
-from core.models import hub, load_encoder
+from core.errors import ModelFileMismatch, ModelNotAvailable, UnknownName
+from core.models import hub, load_embedder, load_encoder
 from core.models.locate import is_available, locate
 from core.models.pull import pull_model
 from core.models.store import model_dir
@@ -121,3 +121,52 @@ def test_no_network_to_the_hub(monkeypatch: pytest.MonkeyPatch):
         pull_model("owner/tiny")
     assert "network" in str(raised.value.hint)
     assert not model_dir("owner/tiny").exists()
+
+
+@pytest.mark.parametrize("name", ["../other.safetensors", "/etc/passwd", 5, None])
+def test_an_index_that_leads_out_of_its_folder_is_refused(tiny_encoder_folder: Path, tmp_path: Path, name: object):
+    folder = tmp_path / "given/model"
+    shutil.copytree(tiny_encoder_folder, folder)
+    (folder / "model.safetensors").rename(folder.parent / "other.safetensors")
+    shutil.copy(folder.parent / "other.safetensors", folder / "part.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(ModelFileMismatch, match=r"missing from|cannot be read"):
+        locate(str(folder))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "1_Pooling/config.json"])
+def test_settings_beyond_all_bounds_are_not_read(tiny_encoder_folder: Path, tmp_path: Path, file: str):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_encoder_folder, folder)
+    (folder / file).parent.mkdir(exist_ok=True)
+    with (folder / file).open("wb") as stream:
+        stream.truncate(2**30)
+    with pytest.raises(ModelFileMismatch, match="1024 MiB"):
+        locate(str(folder))
+
+
+@pytest.mark.parametrize("content", ['{"max_seq_length": NaN}', "[" * 100_000, "{"])
+def test_rules_of_an_encoder_that_cannot_be_read(tiny_encoder_folder: Path, tmp_path: Path, content: str):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_encoder_folder, folder)
+    (folder / "sentence_bert_config.json").write_text(content)
+    with pytest.raises(ModelNotAvailable, match=r"sentence_bert_config\.json"):
+        load_embedder(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", "[" * 100_000),
+        ("config.json", "[1]"),
+        ("config.json", '{"model_type": "bert", "hidden_size": NaN}'),
+        ("tokenizer_config.json", "[1]"),
+    ],
+)
+def test_settings_that_are_none_are_told(tiny_encoder_folder: Path, tmp_path: Path, file: str, content: str):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_encoder_folder, folder)
+    (folder / file).write_text(content)
+    with pytest.raises(ModelNotAvailable, match="cannot be loaded"):
+        load_encoder(str(folder))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from core.training.checkpoint import State, checkpoints, latest_checkpoint, save_checkpoint
+from core.training.checkpoint import State, checkpoints, latest_checkpoint, read_state, save_checkpoint
 from core.training.faults import CheckpointFailed, Diverged
 from core.training.journal import read_journal
 from core.training.loop import LoopConfig, run
@@ -139,3 +140,21 @@ def test_tensorboard_gets_the_figures(tmp_path: Path) -> None:
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.value for event in events.Scalars("loss")] == [0, 1, 3, 6, 10, 15]
+
+
+def test_a_checkpoint_that_somebody_made_up_is_passed_over(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, 2, State({"total": torch.ones(1)}))
+    forged = save_checkpoint(tmp_path, 4, State({"total": torch.ones(1)}))
+    good = json.loads((forged / "state.json").read_text("utf-8"))
+    junk = hashlib.sha256(b"no tensors").hexdigest()
+    for card in ("[1]", "[" * 100_000, "{}", '{"numbers": NaN}', json.dumps(good | {"step": "4"})):
+        (forged / "state.json").write_text(card, encoding="utf-8")
+        found = latest_checkpoint(tmp_path)
+        assert found is not None
+        assert found[0] == 2
+    with (forged / "state.json").open("wb") as stream:
+        stream.truncate(2**30)
+    assert read_state(forged) is None
+    (forged / "state.json").write_text(json.dumps(good | {"sha256": junk}), encoding="utf-8")
+    (forged / "tensors.safetensors").write_bytes(b"no tensors")
+    assert read_state(forged) is None

@@ -345,3 +345,21 @@ def test_reasons_cannot_move_the_cursor_or_fill_the_screen(tmp_path: Path) -> No
     path.write_text(lines({"text": "a", "label": "x"}, wrong))
     (bad,) = import_sources([str(path)]).bad
     assert bad.reason.isprintable() and len(bad.reason) <= 201
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"text": "a", "label": NaN}', "NaN is no number"),
+        ('{"text": "a", "label": ' + "9" * 5000 + "}", "not JSON"),
+        ('{"text": "a", "label": ' + "[" * 100_000 + "}", "nested too deeply"),
+        ('{"text": "a", "label": 1e999}', "too large a number"),
+    ],
+)
+def test_numbers_and_nesting_out_of_range_are_told_by_line(tmp_path: Path, line: str, reason: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "good", "label": "x"}\n' + line + "\n", encoding="utf-8")
+    found = import_sources([str(path)])
+    assert len(found.records) == 1
+    assert [bad.place for bad in found.bad] == ["line 2"]
+    assert reason in found.bad[0].reason
