@@ -1,8 +1,14 @@
 """Data of the recipe `events`: a sentence of an announcement or a current report, and its roles as a JSON object.
 
 The model is asked as `apps.finance_risk.matters.filling` asks it. Patterns and names are the product's own
-(`sentences.yaml`, `names.yaml`); each stands in one split alone. The sentences of the evaluation (`own_matters.yaml`)
+(`sentences/`, `names.yaml`); each stands in one split alone. The sentences of the evaluation (`own_matters.yaml`)
 were written apart and are in none of them.
+
+How a pattern is written: {pledgor} is a role with a value of its kind; {pledgor:person} one of another source;
+{pledgor=the Company} these very words. {other:bank} is a value that is no role, drawn anew each time,
+{other:later_date} one after the role's date, {other:more_money} larger than its amount. A role that a pattern does not
+hold is left empty in the answer. A lone date, amount or ratio is the role's where it can be; of two the pattern says
+which is the matter's own. The place of a pattern in its list is its name.
 """
 
 from __future__ import annotations
@@ -37,7 +43,8 @@ _MONTHS = (
 
 def events(language: Language | None = None) -> RecipeData:
     """Sentences of every kind of matter, or of those in one language; a pattern is a group."""
-    sentences, names = _read("sentences.yaml"), _read("names.yaml")
+    sentences = {kind.name: _read(f"sentences/{kind.name}.yaml") for kind in declared_kinds()}
+    names = _read("names.yaml")
     languages: tuple[Language, ...] = ("en", "zh") if language is None else (language,)
 
     def made(split: str) -> tuple[Example, ...]:

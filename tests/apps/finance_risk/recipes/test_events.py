@@ -37,8 +37,8 @@ def kind_name(example: Example) -> str:
 def test_no_pattern_is_in_two_splits() -> None:
     check_data(data())
     groups = {split: {example.group for example in data().split(split)} for split in SPLITS}
-    assert {split: len(found) for split, found in groups.items()} == {"train": 100, "validation": 40, "test": 60}
-    assert {split: len(data().split(split)) for split in SPLITS} == {"train": 400, "validation": 160, "test": 240}
+    assert {split: len(found) for split, found in groups.items()} == {"train": 160, "validation": 80, "test": 180}
+    assert {split: len(data().split(split)) for split in SPLITS} == {"train": 640, "validation": 320, "test": 720}
 
 
 def test_no_party_of_test_is_in_training() -> None:
