@@ -10,9 +10,11 @@ import yaml
 
 from apps.medical.evaluation.note_fields import CASES, chinese_notes, english_notes, folded
 from apps.medical.records.fields import MAX_SENTENCES, field_kinds, field_schema, read_fields
+from apps.medical.records.sections import Section
 from apps.medical.report import build_sheet, to_plain_data
 from core.inference import Completion
 from core.report import to_html, to_markdown, to_text
+from core.text import Span
 
 
 class Scripted:
@@ -178,3 +180,29 @@ def test_public_notes_are_read_with_their_drugs(tmp_path: Path):
     (tmp_path / "note.txt").write_text("not annotated")
     (note,) = english_notes(tmp_path)
     assert note.drugs == {folded("aspirin ec")}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "asked"),
+    [
+        ("入院时BP120/80mmHg", True),
+        ("T36.5℃", True),
+        ("体检T 37.2", True),
+        ("P88次/分", True),
+        ("R20次/分", True),
+        ("查SpO2 98%", True),
+        ("吸氧后SpO₂98%", True),
+        ("HR88bpm", True),
+        ("BP 120/80, pulse 88.", True),
+        ("T 36.8, R 18/min", True),
+        ("T12椎体压缩性骨折", False),
+        ("MRI提示T2高信号2处", False),
+        ("P53阳性", False),
+        ("HRCT示右肺结节2枚", False),
+        ("A compression fracture of T12.", False),
+        ("BPH for 3 years.", False),
+    ],
+)
+def test_vital_signs_are_asked_about_with_and_without_spaces(sentence: str, asked: bool):
+    (vitals,) = [kind for kind in field_kinds() if kind.name == "vitals"]
+    assert vitals.asks(sentence, Section(None, Span(0, len(sentence)))) is asked
