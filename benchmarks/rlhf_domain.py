@@ -31,8 +31,9 @@ from core.training.pipeline.plan import make_plan
 from core.training.pipeline.reading import read_recipe
 from core.training.pipeline.recipe import Recipe
 from core.training.pipeline.report import START
+from core.training.pipeline.results import StageResult, read_result
 from core.training.pipeline.run import evaluate_policy, open_bench, run_recipe
-from core.training.pipeline.stages import StageResult, read_result, stage_folder
+from core.training.pipeline.stages import stage_folder
 
 _LAST_STEPS = 5
 

@@ -19,6 +19,7 @@ from core.errors import ConfigError, UnknownName
 if TYPE_CHECKING:
     from core.evaluation.suite import Suite
     from core.training.pipeline.examples import RecipeData
+    from core.training.pipeline.labelled import LabelledData
 
 ENTRY_POINT_GROUP = "trivium.products"
 
@@ -59,7 +60,7 @@ class Product:
     demo: Callable[[], None]
     prompts: Path | None = None
     recipes: Mapping[str, Path] = field(default_factory=dict)
-    recipe_data: Mapping[str, Callable[[], RecipeData]] = field(default_factory=dict)
+    recipe_data: Mapping[str, Callable[[], RecipeData | LabelledData]] = field(default_factory=dict)
 
 
 def load_products() -> tuple[Product, ...]:

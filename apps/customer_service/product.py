@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.evaluation import Suite
     from core.text import Language
     from core.training.pipeline.examples import RecipeData
+    from core.training.pipeline.labelled import LabelledData
 
 DEMO_QUESTIONS = (
     "Can I get an extra card?",
@@ -31,6 +32,12 @@ def _answers(language: Language | None) -> RecipeData:
     from apps.customer_service.recipes.answers import answers
 
     return answers(language)
+
+
+def _intents(language: Language | None) -> LabelledData:
+    from apps.customer_service.recipes.intents import intents
+
+    return intents(language)
 
 
 def _demo() -> None:
@@ -57,10 +64,13 @@ product = Product(
     suites=_suites,
     models=("multilingual-e5-small", "all-minilm-l6-v2"),
     demo=_demo,
-    recipes={"answers": Path(__file__).parent / "recipes" / "answers.toml"},
+    recipes={name: Path(__file__).parent / "recipes" / f"{name}.toml" for name in ("answers", "intents")},
     recipe_data={
         "customer-answers": lambda: _answers(None),
         "customer-answers-en": lambda: _answers("en"),
         "customer-answers-zh": lambda: _answers("zh"),
+        "customer-intents": lambda: _intents(None),
+        "customer-intents-en": lambda: _intents("en"),
+        "customer-intents-zh": lambda: _intents("zh"),
     },
 )

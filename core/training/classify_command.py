@@ -1,19 +1,22 @@
-"""`trivium train classify PREPARED --base MODEL --out DIR` and `trivium train label DIR TEXT…`."""
+"""`trivium train classify PREPARED --base MODEL --out DIR` and `trivium train label NAME|DIR TEXT…`.
+
+`classify` is a recipe of classes, written by its options.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from core.products import Command
 
 if TYPE_CHECKING:
     from core.models.adapters import Measurement
-    from core.models.loading import LoadedModel
+    from core.training.pipeline.class_recipe import ClassRecipe
     from core.training.supervised.classifier import Classifier
-    from core.training.supervised.classify import ClassifyConfig
 
 
 def _configure_classify(parser: argparse.ArgumentParser) -> None:
@@ -31,63 +34,71 @@ def _configure_classify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=16, help="texts a step (default 16)")
     parser.add_argument("--max-tokens", type=int, default=128, metavar="N", help="of a text or window (default 128)")
     parser.add_argument("--learning-rate", type=float, metavar="R", help="default 0.001; with --weights full 0.0001")
+    parser.add_argument(
+        "--start", choices=("probe", "untaught"), help="where the head begins (default: as a probe; untaught for spans)"
+    )
     parser.add_argument("--balanced", action="store_true", help="weigh classes against their frequency")
     parser.add_argument("--easy-first", choices=("length", "difficulty"), help="order of the first epoch")
     parser.add_argument("--seed", type=int, default=0)
 
 
 def _classify(arguments: argparse.Namespace) -> int:
-    from core.config import settings
-    from core.progress import ProgressLine
-    from core.training.data.prepare import load_prepared
-    from core.training.supervised.classifier_card import check_free
-    from core.training.supervised.classify import learn_classifier
-    from core.training.supervised.pretrain import splits_of
+    from core.models.locate import locate
+    from core.training.pipeline.class_bench import open_class_bench
+    from core.training.pipeline.class_plan import describe_class_plan
+    from core.training.pipeline.class_run import run_class_recipe
+    from core.training.supervised.classifier_card import check_free, read_classifier_card
+    from core.training.supervised.classifier_store import copy_classifier
 
-    prepared = load_prepared(arguments.data)
     check_free(arguments.out)
-    config = _config(arguments)
-    base, family = _base(arguments.base or settings().embedder)
-    run = run_folder("classify", config.model_dump_json(), base.fingerprint, prepared.card.sha256)
-    splits = {name: records for name, records in prepared.splits.items() if records}
-    splits_of(splits)
-    learned = learn_classifier(
-        base,
-        splits,
-        config,
-        run,
-        family=family,
-        data_sha256=prepared.card.sha256,
-        progress=ProgressLine("learning"),
-    )
-    card = learned.classifier.save(arguments.out)
-    print(f"{len(card.labels)} {'tags' if card.task == 'token' else 'classes'} on {card.base}, {arguments.weights}")
-    for name, scores in learned.scores.items():
-        for score in scores:
-            print(_line(name, score))
-    print(f"Classifier: {arguments.out} (its run: {run})")
+    recipe = _recipe(arguments)
+    fingerprint = locate(recipe.model).fingerprint
+    bench = open_class_bench(recipe, Path())
+    bench = replace(bench, folder=run_folder("classify", recipe.model_dump_json(), fingerprint, bench.data_sha256))
+    print(describe_class_plan(bench), flush=True)
+    outcome = run_class_recipe(bench)
+    copy_classifier(outcome.artefact, arguments.out)
+    card = read_classifier_card(arguments.out)
+    print(f"\n{len(card.labels)} {'tags' if card.task == 'token' else 'classes'} on {card.base}, {arguments.weights}")
+    for score in card.report:
+        print(_line(score))
+    print(f"Classifier: {arguments.out} (its run: {bench.folder})")
     return 0
 
 
 def _configure_label(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("classifier", type=Path, metavar="DIR", help="a folder of `train classify`")
+    parser.add_argument(
+        "classifier", metavar="NAME|DIR", help="a name that a recipe promoted, or a folder of `train classify`"
+    )
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="texts; for pairs the first and second in turn")
 
 
 def _label(arguments: argparse.Namespace) -> int:
-    from core.training.supervised.classifier import load_classifier
+    from core.training.supervised.classifier_store import load_classifier
 
     classifier = load_classifier(arguments.classifier)
     texts: list[str] = arguments.texts
     if classifier.card.task == "token":
         _print_spans(classifier, texts)
         return 0
+    if classifier.card.task == "labels":
+        _print_sets(classifier, texts)
+        return 0
     asked = texts if classifier.card.task == "text" else _pairs(texts)
     for item, found in zip(asked, classifier.predict(asked), strict=True):
-        cut = f" (the last {found.tokens_cut} tokens were not read)" if found.tokens_cut else ""
         shown = item if isinstance(item, str) else " | ".join(item)
-        print(f"{found.label}\t{found.probability:.3f}\t{shown}{cut}")
+        print(f"{found.label}\t{found.probability:.3f}\t{shown}{_unread(found.tokens_cut)}")
     return 0
+
+
+def _print_sets(classifier: Classifier, texts: Sequence[str]) -> None:
+    for text, found in zip(texts, classifier.predict_sets(texts), strict=True):
+        given = ", ".join(f"{label} {found.probabilities[label]:.3f}" for label in found.labels)
+        print(f"{given or 'no class'}\t{text}{_unread(found.tokens_cut)}")
+
+
+def _unread(tokens: int) -> str:
+    return f" (the last {tokens} tokens were not read)" if tokens else ""
 
 
 def _print_spans(classifier: Classifier, texts: Sequence[str]) -> None:
@@ -108,50 +119,54 @@ def _pairs(texts: Sequence[str]) -> list[str | tuple[str, str]]:
     return list(zip(texts[::2], texts[1::2], strict=True))
 
 
-def _config(arguments: argparse.Namespace) -> ClassifyConfig:
+def _recipe(arguments: argparse.Namespace) -> ClassRecipe:
+    """The recipe that the options stand for."""
+    from pydantic import ValidationError
+
+    from core.config import settings
     from core.errors import InputError
-    from core.training.supervised.classify import ClassifyConfig
+    from core.training.data.prepare import load_prepared
+    from core.training.pipeline.class_recipe import ClassRecipe
+    from core.training.supervised.classify import task_of
+    from core.training.supervised.label_figures import METRICS
 
     rate = arguments.learning_rate or (1e-4 if arguments.weights == "full" else 1e-3)
+    often = max(1, arguments.steps // 4)
+    stage = {
+        "kind": "classify",
+        "steps": arguments.steps,
+        "trainable": {"weights": arguments.weights, "rank": arguments.rank, "targets": "all"},
+        "optimiser": {
+            "learning_rate": rate,
+            "schedule": "linear",
+            "warmup_steps": max(0, min(10, arguments.steps // 10)),
+            "weight_decay": 0.01,
+        },
+        "loop": {"evaluate_every": often, "checkpoint_every": often, "trackers": ()},
+        "start": arguments.start or "",
+        "batch": arguments.batch,
+        "max_tokens": arguments.max_tokens,
+        "balanced": arguments.balanced,
+        "easy_first": arguments.easy_first or "",
+    }
+    train = load_prepared(arguments.data).splits["train"]
     try:
-        return ClassifyConfig.model_validate(
+        return ClassRecipe.model_validate(
             {
-                "trainable": {"weights": arguments.weights, "rank": arguments.rank, "targets": "all"},
-                "optimiser": {
-                    "learning_rate": rate,
-                    "schedule": "linear",
-                    "warmup_steps": min(10, arguments.steps // 10),
-                    "weight_decay": 0.01,
-                },
-                "loop": {
-                    "steps": arguments.steps,
-                    "evaluate_every": max(1, arguments.steps // 4),
-                    "checkpoint_every": max(1, arguments.steps // 4),
-                    "trackers": (),
-                },
-                "batch": arguments.batch,
-                "max_tokens": arguments.max_tokens,
-                "balanced": arguments.balanced,
-                "easy_first": arguments.easy_first or "",
+                "name": "classify",
+                "model": arguments.base or settings().embedder,
                 "seed": arguments.seed,
+                "data": {"prepared": arguments.data},
+                "stage": [stage],
+                "evaluate": {"metrics": METRICS[task_of(train)], "samples": 0},
             }
         )
-    except ValueError as error:
-        raise InputError(f"A setting cannot be used: {error}", hint="See `trivium train classify --help`.") from error
-
-
-def _base(name: str) -> tuple[LoadedModel, Literal["encoder", "causal"]]:
-    """The base in float32, in which small steps are not lost."""
-    from core.models.family import family_of
-    from core.models.hardware import Placement, choose_placement
-    from core.models.loading import load_causal, load_encoder
-    from core.models.locate import locate
-
-    located = locate(name)
-    placement = Placement(choose_placement().device, "float32", "training")
-    if (located.entry.kind if located.entry else family_of(located.folder)) == "causal":
-        return load_causal(name, placement=placement), "causal"
-    return load_encoder(name, placement=placement), "encoder"
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"The setting '{first['loc'][-1]}' cannot be used: {first['msg']}.",
+            hint="See `trivium train classify --help`.",
+        ) from error
 
 
 def run_folder(kind: str, config: str, fingerprint: str, data_sha256: str) -> Path:
@@ -164,10 +179,11 @@ def run_folder(kind: str, config: str, fingerprint: str, data_sha256: str) -> Pa
     return settings().cache_dir / "training" / f"{kind}-{key}"
 
 
-def _line(split: str, score: Measurement) -> str:
+def _line(score: Measurement) -> str:
+    split, _, metric = score.metric.rpartition(": ")
     low, high = score.interval or (score.value, score.value)
     interval = f"  [{low:.3f}, {high:.3f}]" if score.interval else ""
-    return f"{split:<12}{score.metric:<20}{score.value:.3f}{interval}  n = {score.n}"
+    return f"{split or 'validation':<12}{metric:<20}{score.value:.3f}{interval}  n = {score.n}"
 
 
 CLASSIFY = Command("classify", "learn classes of texts, pairs or spans", _configure_classify, _classify)

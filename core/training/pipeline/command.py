@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.products import Command
+
+if TYPE_CHECKING:
+    from core.training.pipeline.run import Outcome
 
 
 def _configure_run(parser: argparse.ArgumentParser) -> None:
@@ -29,22 +35,15 @@ def _configure_run(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     import sys
 
-    from core.training.pipeline.plan import describe_plan, make_plan
-    from core.training.pipeline.reading import find_recipe, read_recipe
     from core.training.pipeline.report import report_markdown
-    from core.training.pipeline.run import open_bench, run_recipe
 
-    path = find_recipe(arguments.recipe)
-    recipe = read_recipe(path, arguments.set)
-    bench = open_bench(recipe, path, arguments.out)
-    plan = make_plan(bench)
-    first = bench.team.rank == 0
+    first, described, run = _opened(arguments)
     if first:
-        print(describe_plan(bench, plan), flush=True)
+        print(described, flush=True)
     if arguments.dry_run:
         return 0
     try:
-        outcome = run_recipe(bench, plan, restart=arguments.restart)
+        outcome = run(restart=arguments.restart)
     except KeyboardInterrupt:
         print("\nThe same command goes on from the last checkpoint.", file=sys.stderr)
         raise
@@ -53,15 +52,35 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _opened(arguments: argparse.Namespace) -> tuple[bool, str, Callable[..., Outcome]]:
+    """Whether this process is the first, the plan in words, and what runs the recipe."""
+    from core.training.pipeline.class_bench import open_class_bench
+    from core.training.pipeline.class_plan import describe_class_plan
+    from core.training.pipeline.class_recipe import ClassRecipe
+    from core.training.pipeline.class_run import run_class_recipe
+    from core.training.pipeline.plan import describe_plan, make_plan
+    from core.training.pipeline.reading import find_recipe, read_any
+    from core.training.pipeline.run import open_bench, run_recipe
+
+    path = find_recipe(arguments.recipe)
+    recipe = read_any(path, arguments.set)
+    if isinstance(recipe, ClassRecipe):
+        classes = open_class_bench(recipe, arguments.out)
+        return classes.team.rank == 0, describe_class_plan(classes), partial(run_class_recipe, classes)
+    bench = open_bench(recipe, path, arguments.out)
+    plan = make_plan(bench)
+    return bench.team.rank == 0, describe_plan(bench, plan), partial(run_recipe, bench, plan)
+
+
 def _configure_list(parser: argparse.ArgumentParser) -> None:
     del parser  # takes no arguments
 
 
 def _list(_: argparse.Namespace) -> int:
-    from core.training.pipeline.reading import known_recipes, read_recipe
+    from core.training.pipeline.reading import known_recipes, read_any
 
     for name, path in known_recipes().items():
-        recipe = read_recipe(path)
+        recipe = read_any(path)
         stages = " → ".join(stage.kind for stage in recipe.stage)
         source = recipe.data.suite or recipe.data.prepared or recipe.data.file
         print(f"{name:<32}{recipe.model}: {stages}; data {source}; chosen by {recipe.choice}")

@@ -65,13 +65,19 @@ def promote(bench: Bench, adapter: Adapter, final: Evaluation, base: Evaluation)
         if old.card.files[WEIGHTS] == adapter.card.files[WEIGHTS]:
             return Verdict(True, name, metric, "itself", None, f"'{name}' stands for this adapter already.")
         rival, against = _evaluated(bench, old), f"the adapter '{name}' of {old.card.created:%Y-%m-%d}"
-    difference = final.over(rival, metric)
+    verdict = decided(name, metric, against, final.over(rival, metric))
+    if verdict.promoted:
+        promote_adapter(adapter, name)
+    return verdict
+
+
+def decided(name: str, metric: str, against: str, difference: Measure) -> Verdict:
+    """The verdict on what is by `difference` better than what it was compared with."""
     told = f"{metric}: {difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}] over {against}"
     if difference.low <= 0:
         return Verdict(
             False, name, metric, against, difference, f"Not promoted, the interval of the difference reaches 0. {told}."
         )
-    promote_adapter(adapter, name)
     return Verdict(True, name, metric, against, difference, f"'{name}' now stands for this adapter. {told}.")
 
 

@@ -15,6 +15,7 @@ from core.config import settings
 from core.errors import InputError, UnknownName
 from core.files import decode_text, read_bytes
 from core.products import load_products
+from core.training.pipeline.class_recipe import KIND, ClassifyStage, ClassRecipe
 from core.training.pipeline.placing import settings_of
 from core.training.pipeline.recipe import Recipe, Stage
 
@@ -40,6 +41,14 @@ def find_recipe(name: str) -> Path:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """As `read_any`; raises `InputError` for a recipe of classes."""
+    recipe = read_any(path, overrides)
+    if isinstance(recipe, Recipe):
+        return recipe
+    raise InputError(f"'{path}' is a recipe of classes; a policy is needed here.", hint="Name another recipe.")
+
+
+def read_any(path: Path, overrides: Sequence[str] = ()) -> Recipe | ClassRecipe:
     """The recipe in `path`, with `overrides` such as "stage.2.steps=5" (stages count from 1).
 
     Raises:
@@ -58,11 +67,23 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         for name in ("prepared", "file"):
             if isinstance(data.get(name), str):
                 data[name] = str(path.parent / Path(data[name]).expanduser())
+    of_classes = _is_of_classes(table)
+    if of_classes and len(table["stage"]) > 1:
+        raise InputError(
+            f"'{path}': a stage '{KIND}' stands alone; there are {len(table['stage'])} stages.",
+            hint="What it makes is no adapter that another stage could go on from: write a recipe of its own.",
+        )
+    model: type[Recipe] | type[ClassRecipe] = ClassRecipe if of_classes else Recipe
     try:
-        recipe = Recipe.model_validate(table)
+        recipe = model.model_validate(table)
     except ValidationError as error:
         raise explained(error, table, text, str(path)) from error
     return recipe if recipe.name else recipe.model_copy(update={"name": _name_of(path)})
+
+
+def _is_of_classes(table: Mapping[str, Any]) -> bool:
+    stages = table.get("stage")
+    return isinstance(stages, list) and any(isinstance(one, dict) and one.get("kind") == KIND for one in stages)
 
 
 def _name_of(path: Path) -> str:
@@ -121,7 +142,8 @@ def explained(error: ValidationError, table: Mapping[str, Any], text: str, where
         kinds = ", ".join(_kinds())
         return InputError(f"{place}: {label} has no kind that is known.", hint=f"Kinds: {kinds}.")
     if first["type"] == "extra_forbidden":
-        known = _known(stage, [str(part) for part in location[:-1]])
+        whole: type[BaseModel] = ClassRecipe if _is_of_classes(table) else Recipe
+        known = _known(stage or whole, [str(part) for part in location[:-1]])
         close = difflib.get_close_matches(str(location[-1]), known, n=1)
         guess = f"Did you mean '{close[0]}'? " if close else ""
         return InputError(f"{place}: '{key}' is no setting of {label}.", hint=f"{guess}Known: {', '.join(known)}.")
@@ -138,16 +160,16 @@ def _kinds() -> list[str]:
 
 def _models() -> tuple[type[BaseModel], ...]:
     models: tuple[type[BaseModel], ...] = Stage.__origin__.__args__  # type: ignore[attr-defined]
-    return models
+    return (*models, ClassifyStage)
 
 
 def _stage_model(kind: str) -> type[BaseModel] | None:
     return next((one for one in _models() if kind in one.model_fields["kind"].annotation.__args__), None)  # type: ignore[union-attr]
 
 
-def _known(stage: type[BaseModel] | None, inside: Sequence[str]) -> list[str]:
+def _known(place: type[BaseModel], inside: Sequence[str]) -> list[str]:
     """Settings that may stand where an unknown one stood."""
-    model: Any = stage or Recipe
+    model: Any = place
     for name in inside:
         info = model.model_fields.get(name)
         choices = [info.annotation, *getattr(info.annotation, "__args__", ())] if info is not None else []
@@ -155,8 +177,8 @@ def _known(stage: type[BaseModel] | None, inside: Sequence[str]) -> list[str]:
         if model is None:
             return []
     known = set(model.model_fields)
-    if stage is not None and model is stage:
-        known |= set(settings_of(stage))
+    if model is place and "kind" in place.model_fields:
+        known |= set(settings_of(place))
     return sorted(known)
 
 

@@ -92,7 +92,7 @@ class Judged(Strict):
     temperature: float = Field(1.0, gt=0, le=10)
 
 
-class _Stage(Strict):
+class AnyStage(Strict):
     """What all stages share."""
 
     loop: Pace = Field(default_factory=Pace)
@@ -113,7 +113,7 @@ class _Stage(Strict):
         return str(getattr(self, "metric", ""))
 
 
-class SupervisedStage(_Stage):
+class SupervisedStage(AnyStage):
     """Learn the first reference of each prompt. `row_tokens` is the width of a packed row, `rows` are in a batch.
 
     With a `teacher`, a larger model of the same vocabulary, its distribution of each token is learned too; if
@@ -139,7 +139,7 @@ class SupervisedStage(_Stage):
         return self
 
 
-class RewardStage(_Stage):
+class RewardStage(AnyStage):
     """Learn a reward model from the data's rejected responses, or from drawn ones that `metric` tells apart."""
 
     kind: Literal["reward"]
@@ -164,7 +164,7 @@ class EndpointChoice(Strict):
     sync_every: int = Field(1, ge=0)
 
 
-class _PolicyStage(_Stage):
+class _PolicyStage(AnyStage):
     """`metric`: an expression, of which "reward_model" may be a part, or "module:function" where the recipe says
     `run_code`. `cut`: what a response gets in addition that came to no end within its tokens. `endpoint`: what
     draws the responses, if not the model itself."""
@@ -204,7 +204,7 @@ class ReinforceStage(_PolicyStage):
         return self
 
 
-class PreferenceStage(_Stage):
+class PreferenceStage(AnyStage):
     """Learn from the data's rejected responses, or from drawn ones that `metric` tells apart."""
 
     kind: Literal["dpo", "ipo", "kto"]
@@ -234,7 +234,7 @@ class AlternationStage(_PolicyStage):
     discriminator: OptimiserConfig = Field(default_factory=OptimiserConfig)
 
 
-class EvolutionStage(_Stage):
+class EvolutionStage(AnyStage):
     """Evolution strategies on the weights that learn."""
 
     kind: Literal["evolution"]

@@ -2,51 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
 
 from core.evaluation.intervals import Measure
+from core.files import write_atomic
+from core.training.data.records import SPLITS
 from core.training.pipeline.bench import Bench
+from core.training.pipeline.class_recipe import ClassRecipe
 from core.training.pipeline.evaluation import Evaluation
+from core.training.pipeline.examples import RecipeData
+from core.training.pipeline.labelled import LabelledData
 from core.training.pipeline.progress import duration
 from core.training.pipeline.promotion import Verdict
-from core.training.pipeline.stages import StageResult
+from core.training.pipeline.recipe import Recipe
+from core.training.pipeline.results import StageResult
 
 _SHOWN_CHARACTERS = 400
 START = "start"
 
 
+class Evaluated(Protocol):
+    """An evaluation of one split."""
+
+    def measure(self, metric: str, /) -> Measure: ...
+
+    def over(self, other: Self, metric: str, /) -> Measure: ...
+
+
+E = TypeVar("E", bound=Evaluated)
+
+
 def make_report(
-    bench: Bench,
+    recipe: Recipe | ClassRecipe,
+    data: dict[str, Any],
     results: Sequence[StageResult],
-    validation: dict[str, Evaluation],
-    test: dict[str, Evaluation],
+    validation: Mapping[str, E],
+    test: Mapping[str, E],
     verdict: Verdict | None,
+    samples: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The report as plain JSON values.
 
     Args:
+        data: see `about_data`.
         validation: evaluations by name, "start" first, then "1-sft" and so on.
         test: those of the start and of the end.
+        samples: what was answered or found in some examples of test.
     """
-    recipe = bench.recipe
     return {
         "recipe": recipe.model_dump(mode="json"),
-        "data": {
-            "name": bench.data.name,
-            "sha256": bench.data_sha256,
-            "examples": {name: len(bench.data.split(name)) for name in ("train", "validation", "test")},
-        },
+        "data": data,
         "stages": [result.model_dump(mode="json") for result in results],
         "validation": _table(validation, recipe.metrics),
         "test": _table(test, recipe.metrics),
         "promotion": _verdict(verdict),
-        "samples": _samples(bench, test),
+        "samples": list(samples),
     }
 
 
-def _table(evaluations: dict[str, Evaluation], metrics: Sequence[str]) -> dict[str, Any]:
+def about_data(data: RecipeData | LabelledData, sha256: str) -> dict[str, Any]:
+    """Name, hash and sizes of what was learned from."""
+    return {
+        "name": data.name,
+        "sha256": sha256,
+        "examples": {name: len(data.split(name)) for name in SPLITS},
+    }
+
+
+def _table(evaluations: Mapping[str, E], metrics: Sequence[str]) -> dict[str, Any]:
     start = evaluations[START]
     table: dict[str, Any] = {}
     for name, evaluation in evaluations.items():
@@ -66,7 +93,8 @@ def _verdict(verdict: Verdict | None) -> dict[str, Any] | None:
     return {**asdict(verdict), "difference": asdict(verdict.difference) if verdict.difference else None}
 
 
-def _samples(bench: Bench, test: dict[str, Evaluation]) -> list[dict[str, Any]]:
+def answers_shown(bench: Bench, test: Mapping[str, Evaluation]) -> list[dict[str, Any]]:
+    """Some answers on test, beside the reference."""
     from core.evaluation.suite import spread
 
     examples = bench.data.test
@@ -81,7 +109,13 @@ def _samples(bench: Bench, test: dict[str, Evaluation]) -> list[dict[str, Any]]:
     ]
 
 
-def report_markdown(report: dict[str, Any]) -> str:
+def write_report(folder: Path, report: Mapping[str, Any]) -> None:
+    """Write `report.json` and `report.md`."""
+    write_atomic(folder / "report.json", json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    write_atomic(folder / "report.md", report_markdown(report))
+
+
+def report_markdown(report: Mapping[str, Any]) -> str:
     """The report as people read it."""
     recipe, data = report["recipe"], report["data"]
     counts = ", ".join(f"{count} {name}" for name, count in data["examples"].items())

@@ -7,23 +7,16 @@ The same command given again goes on where the folder stands; a folder of anothe
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import gc
-import json
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.config import settings
 from core.errors import InputError
-from core.files import write_atomic
 from core.models.adapter_set import AdapterSet
 from core.models.adapters import CONFIG, WEIGHTS, Adapter, read_adapter, with_report, write_adapter
 from core.products import load_products
-from core.training.faults import CheckpointFailed
 from core.training.pipeline.bench import Bench, Place
 from core.training.pipeline.checks import check_stages
 from core.training.pipeline.evaluation import Evaluation, policy_key
@@ -35,30 +28,21 @@ from core.training.pipeline.examples import (
     product_data,
     sha256_of_examples,
 )
+from core.training.pipeline.folder import alone_in, begin_folder, room_in
 from core.training.pipeline.plan import Plan, make_plan
 from core.training.pipeline.progress import RecipeProgress
 from core.training.pipeline.promotion import Verdict, check_name, promote, promoted_name
 from core.training.pipeline.recipe import Recipe
-from core.training.pipeline.report import START, make_report, report_markdown
-from core.training.pipeline.stages import (
-    ADAPTER_FOLDER,
-    StageResult,
-    measurements,
-    read_result,
-    run_stage,
-    stage_folder,
-    stage_key,
-)
+from core.training.pipeline.report import START, about_data, answers_shown, make_report, write_report
+from core.training.pipeline.results import StageResult, read_result
+from core.training.pipeline.stages import ADAPTER_FOLDER, measurements, run_stage, stage_folder, stage_key
 from core.training.team import Team, by_first, current_team
-
-_RECIPE, _LOCK, _KEY = "recipe.json", ".lock", "key"
-_MOST_STAGES = 100
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to. `artefact` is the adapter's folder, or the model's where all weights learn."""
+    """What a run came to. `artefact` is the folder of the adapter, of the model where all weights learn, or of the
+    classifier."""
 
     report: dict[str, Any]
     artefact: Path
@@ -101,7 +85,13 @@ def load_data(recipe: Recipe) -> RecipeData:
         return file_data(choice.file, recipe.seed)
     assert choice.suite is not None
     sources = {name: make for product in load_products() for name, make in product.recipe_data.items()}
-    return product_data(choice.suite, sources)
+    data = product_data(choice.suite, sources)
+    if isinstance(data, RecipeData):
+        return data
+    raise InputError(
+        f"The data '{choice.suite}' has texts with classes, not prompts with responses.",
+        hint='Use it in a recipe whose stage is kind = "classify".',
+    )
 
 
 def run_recipe(bench: Bench, plan: Plan | None = None, *, restart: bool = False, quiet: bool = False) -> Outcome:
@@ -117,8 +107,10 @@ def run_recipe(bench: Bench, plan: Plan | None = None, *, restart: bool = False,
     plan = plan or make_plan(bench)
     team = bench.team
     check_name(bench, plan.fingerprint)
-    with _room_in(bench.folder), _alone_in(bench.folder) if team.rank == 0 else contextlib.nullcontext():
-        by_first(team, lambda: _begin(bench, plan, restart=restart))
+    stages = range(1, len(bench.recipe.stage) + 1)
+    keys = {stage_folder(bench, number).name: stage_key(bench, number, plan.fingerprint) for number in stages}
+    with room_in(bench.folder), alone_in(bench.folder) if team.rank == 0 else contextlib.nullcontext():
+        by_first(team, lambda: begin_folder(bench.folder, bench.recipe, keys, restart=restart))
         base = policy_key(plan.fingerprint, plan.placement.dtype, {})
         validation = by_first(team, lambda: {START: evaluate_policy(bench, "validation", base, None)})
         results, start = _run_stages(bench, plan, validation, quiet=quiet)
@@ -193,9 +185,16 @@ def _conclude(
         adapter = _final_adapter(bench, read_adapter(start), artefact, end, test["end"])
         if promoted_name(bench):
             verdict = promote(bench, adapter, end, validation[START])
-    report = make_report(bench, results, validation, test, verdict)
-    write_atomic(bench.folder / "report.json", json.dumps(report, ensure_ascii=False, indent=1) + "\n")
-    write_atomic(bench.folder / "report.md", report_markdown(report))
+    report = make_report(
+        bench.recipe,
+        about_data(bench.data, bench.data_sha256),
+        results,
+        validation,
+        test,
+        verdict,
+        answers_shown(bench, test),
+    )
+    write_report(bench.folder, report)
     return Outcome(report, artefact, verdict)
 
 
@@ -210,74 +209,3 @@ def _final_adapter(bench: Bench, made: Adapter, folder: Path, end: Evaluation, t
     )
     copy = write_adapter(folder, made.card, {file: made.read(file) for file in (CONFIG, WEIGHTS)})
     return with_report(copy, figures)
-
-
-def _begin(bench: Bench, plan: Plan, *, restart: bool) -> None:
-    """The folder as this recipe's; one that is not a run's is left alone."""
-    recipe = bench.recipe.model_dump_json(indent=1)
-    path = bench.folder / _RECIPE
-    if not path.is_file():
-        if any(other.name != _LOCK for other in bench.folder.iterdir()):
-            raise InputError(f"'{bench.folder}' holds something else than a run.", hint="Give a new --out.")
-        write_atomic(path, recipe)
-    _check_folder(bench, plan, restart=restart)
-    write_atomic(path, recipe)
-
-
-def _check_folder(bench: Bench, plan: Plan, *, restart: bool) -> None:
-    """Refuse a folder whose stages are of another recipe, or, with `restart`, remove those that are."""
-    for number in range(1, len(bench.recipe.stage) + 1):
-        folder = stage_folder(bench, number)
-        key = stage_key(bench, number, plan.fingerprint)
-        others = [path for path in _stages_in(bench.folder, number) if path != folder or _key_in(path) != key]
-        if others:
-            if not restart:
-                raise InputError(
-                    f"'{bench.folder}' is of another recipe: stage {number} had other settings, model or data.",
-                    hint="Give another --out, or --restart to throw away what does not fit from that stage on.",
-                )
-            for later in range(number, _MOST_STAGES):
-                for path in _stages_in(bench.folder, later):
-                    shutil.rmtree(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / _KEY, key)
-
-
-def _stages_in(folder: Path, number: int) -> list[Path]:
-    """Folders of stage `number`, whatever its kind."""
-    return [path for path in folder.glob(f"{number}-*") if (path / _KEY).is_file()]
-
-
-def _key_in(folder: Path) -> str:
-    return (folder / _KEY).read_text(encoding="utf-8").strip()
-
-
-@contextlib.contextmanager
-def _room_in(folder: Path) -> Iterator[None]:
-    """Says in words that nothing can be written. Every file is written whole or not at all."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        raise CheckpointFailed(
-            f"Nothing more can be written in '{folder}': {error.strerror}.",
-            hint="Free some space or give another --out; the same command then goes on from what was saved.",
-        ) from error
-
-
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """The folder to ourselves. Raises `InputError` where another process works in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"'{folder}' cannot be made: {error.strerror}.", hint="Give another --out.") from error
-    with (folder / _LOCK).open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"Another process is running a recipe in '{folder}'.", hint="Wait for it, or give another --out."
-            ) from error
-        yield

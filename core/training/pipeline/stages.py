@@ -9,62 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import statistics
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
-
-from core.errors import DataMismatch
 from core.evaluation.intervals import Measure
 from core.files import write_atomic
 from core.models.adapters import AdapterCard, Measurement
 from core.progress import ProgressCallback
-from core.training.checkpoint import checkpoints
 from core.training.journal import read_journal
-from core.training.loop import BEST, LoopConfig, LoopReport, run
+from core.training.loop import LoopConfig, LoopReport, run
 from core.training.memory import fit_to_memory, free_memory_bytes
 from core.training.pipeline.bench import Bench, Place, prompt_items
 from core.training.pipeline.evaluation import Evaluation
 from core.training.pipeline.learners import Work, key_of, make_work, put_together
 from core.training.pipeline.recipe import EvolutionStage, Stage
+from core.training.pipeline.results import RESULT, StageResult, drop_checkpoints, last_figures, weights_sha256
 from core.training.reward import HackingSigns, Sample, hacking_signs
 from core.training.team import by_first
 
-RESULT = "result.json"
 ADAPTER_FOLDER, MODEL_FOLDER, REWARD_FOLDER = "adapter", "model", "reward"
-
-
-class StageResult(BaseModel):
-    """What came of a stage.
-
-    Attributes:
-        key: hash of all that made it: model, data, seed, this stage and those before.
-        artefact: the folder in the stage's that the next one starts from.
-        sha256: of the weights in it.
-        best_step, best_value: of the evaluation that was the best; steps is what was done, `seconds` how long it took.
-        policy_key: which policy it is, for `Evaluator.kept`; "" for a reward.
-        figures: of the last step.
-        signs: what `core.training.reward.hacking` found.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: str
-    key: str
-    artefact: str
-    sha256: str
-    steps: int
-    best_step: int | None
-    best_value: float | None
-    seconds: float
-    policy_key: str = ""
-    figures: dict[str, float] = {}
-    signs: dict[str, JsonValue] = {}
-    warnings: tuple[str, ...] = ()
 
 
 def stage_folder(bench: Bench, number: int) -> Path:
@@ -82,17 +48,6 @@ def stage_key(bench: Bench, number: int, fingerprint: str) -> str:
     adapter = recipe.adapter if recipe.adapter is False else recipe.adapter.model_dump(mode="json")
     what = [fingerprint, bench.data_sha256, adapter, recipe.seed, recipe.choice, recipe.evaluate.max_tokens, stages]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-
-
-def read_result(folder: Path) -> StageResult | None:
-    """The result in `folder`; None where the stage is not finished. Raises `DataMismatch` for one it cannot read."""
-    path = folder / RESULT
-    if not path.is_file():
-        return None
-    try:
-        return StageResult.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise DataMismatch(f"'{path}' is damaged or of another version.", hint="Run with --restart.") from error
 
 
 def run_stage(
@@ -120,7 +75,7 @@ def run_stage(
     def finish() -> StageResult:
         result = _finish(bench, place, stage, work, loop, key, time.monotonic() - started)
         write_atomic(place.folder / RESULT, result.model_dump_json(indent=1))
-        _drop_checkpoints(place.folder)
+        drop_checkpoints(place.folder)
         return result
 
     return by_first(bench.team, finish)
@@ -137,12 +92,6 @@ def _fitted(stage: Stage, work: Work, bench: Bench, piece_tokens: float) -> Mapp
         free //= bench.team.size  # processes on other machines are taken to be on this one, too
     with work.policy.in_force():
         return fit_to_memory(work.loaded.model, round(piece_tokens), device=device, free_bytes=free).figures()
-
-
-def _drop_checkpoints(folder: Path) -> None:
-    """A finished stage goes on from its result alone, and moments take twice the room of what learns."""
-    for path in (folder / BEST, *(path for _, path in checkpoints(folder))):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _finish(
@@ -171,13 +120,13 @@ def _finish(
         kind=stage.kind,
         key=key,
         artefact=artefact,
-        sha256=_weights_sha256(place.folder / artefact),
+        sha256=weights_sha256(place.folder / artefact),
         steps=loop.steps,
         best_step=loop.best_step,
         best_value=loop.best_value,
         seconds=round(seconds, 3),
         policy_key=key_of(work.policy) if work.policy is not None else "",
-        figures=_last_figures(place.folder),
+        figures=last_figures(place.folder),
         signs=_plain(signs),
         warnings=signs.warnings if signs else (),
     )
@@ -224,11 +173,6 @@ def _rewards(bench: Bench, work: Work, evaluation: Evaluation) -> list[float]:
     return work.reward(samples)
 
 
-def _last_figures(folder: Path) -> dict[str, float]:
-    rows = [row for row in read_journal(folder) if "evaluation" not in row]
-    return {name: value for name, value in rows[-1].items() if name != "step"} if rows else {}
-
-
 def _plain(signs: HackingSigns | None) -> dict[str, Any]:
     if signs is None:
         return {}
@@ -239,11 +183,3 @@ def _plain(signs: HackingSigns | None) -> dict[str, Any]:
         "held_out_gain": signs.held_out_gain,
         "kl": signs.kl,
     }
-
-
-def _weights_sha256(folder: Path) -> str:
-    """One hash of the weights in `folder`: the same training gives the same, whenever it was done."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.safetensors")):
-        digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
-    return digest.hexdigest()

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from core.errors import InputError
 from core.models.embedder import pool
 from core.training.data.packing import UNTRAINED
@@ -68,6 +71,24 @@ class ClassObjective:
         if self.separator is not None:
             batch = {**batch, "token_type_ids": text_numbers(batch, self.separator)}
         return read_states(hidden_states(model["trunk"], batch), batch["attention_mask"], self.reading).float()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSetObjective(ClassObjective):
+    """Binary cross-entropy of each class of each text; `class_weights` multiply those that are there."""
+
+    name: str = "class sets"
+
+    def tally(self, model: Any, batch: Batch) -> Tally:
+        import torch
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        logits = self.logits(model, batch)  # (B, C)
+        truth = batch["labels"].float()
+        weights = torch.tensor(self.class_weights, device=logits.device) if self.class_weights else None
+        loss = binary_cross_entropy_with_logits(logits, truth, pos_weight=weights, reduction="sum")
+        hits = int(((logits.detach() > 0) == (truth > 0)).sum())
+        return Tally(loss, truth.numel(), {"accuracy": float(hits)})
 
 
 def with_class_head(trunk: Any, classes: int, *, seed: int, dropout: float = 0.1, head: str = "head") -> Any:
@@ -132,6 +153,12 @@ def balanced_weights(labels: Sequence[int], classes: int) -> tuple[float, ...]:
     if missing:
         raise InputError(f"Class {missing[0]} of {classes} has no example to weigh.", hint="Leave the class out.")
     return tuple(len(labels) / (classes * counts[number]) for number in range(classes))
+
+
+def balanced_set_weights(labels: npt.NDArray[np.integer]) -> tuple[float, ...]:
+    """For ``(n, C)`` classes that are there or not: how many texts lack a class for each that has it."""
+    there = labels.sum(axis=0)
+    return tuple(float(weight) for weight in (len(labels) - there) / np.maximum(there, 1))
 
 
 def separator_of(tokenizer: Any, config: Any) -> int | None:

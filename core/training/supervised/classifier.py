@@ -6,31 +6,35 @@ A folder holds `classifier.safetensors`, the weights that learned (an adapter's 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.errors import InputError, ModelFileMismatch
-from core.files import MEBIBYTE, read_bytes
+from core.errors import InputError
 from core.inference.rollout import evaluation_mode
 from core.models.family import usable_positions
-from core.models.hardware import Placement
-from core.models.loading import LoadedModel, load_causal, load_encoder
+from core.models.loading import LoadedModel
 from core.models.staging import new_model_folder
 from core.training.data.batches import pad_batch
 from core.training.data.packing import UNTRAINED
-from core.training.supervised.classification import ClassObjective, Reading, separator_of, with_class_head
+from core.training.supervised.classification import (
+    ClassObjective,
+    ClassSetObjective,
+    Reading,
+    separator_of,
+    with_class_head,
+)
 from core.training.supervised.classifier_card import (
     CARD,
     ClassifierCard,
     Task,
+    card_json,
     check_free,
-    read_classifier_card,
 )
-from core.training.supervised.label_scores import softmax
+from core.training.supervised.label_scores import sigmoid, softmax
 from core.training.supervised.tagging import FoundSpan, Window, joined, likeliest_tags, spans_of_tags, windows
 from core.training.supervised.trainable import Trainable, TrainableConfig, make_trainable
 
@@ -40,7 +44,6 @@ if TYPE_CHECKING:
     import torch
 
 WEIGHTS = "classifier.safetensors"
-_MOST_BYTES = 8192 * MEBIBYTE
 _ROWS = 32
 
 
@@ -58,9 +61,18 @@ class ClassPrediction:
         return self.probabilities[self.label]
 
 
+@dataclass(frozen=True, slots=True)
+class SetPrediction:
+    """Which classes a text has, every class's probability, and how many tokens were cut off unread."""
+
+    labels: tuple[str, ...]
+    probabilities: dict[str, float]
+    tokens_cut: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Classifier:
-    """Made by `new_classifier` and `load_classifier`."""
+    """Made by `new_classifier`, and by `core.training.supervised.classifier_store.load_classifier`."""
 
     card: ClassifierCard
     module: Any
@@ -74,11 +86,15 @@ class Classifier:
     def objective(self, class_weights: tuple[float, ...] = ()) -> ClassObjective:
         """What it learns by."""
         config = self.loaded.model.config
-        return ClassObjective(self.card.reading, separator_of(self.loaded.tokenizer, config), class_weights)
+        made = ClassSetObjective if self.card.task == "labels" else ClassObjective
+        return made(self.card.reading, separator_of(self.loaded.tokenizer, config), class_weights)
 
     def predict(self, texts: Sequence[str | tuple[str, str]]) -> list[ClassPrediction]:
-        """Classes of texts, or of pairs. Raises `InputError` for a tagger, and for texts where pairs are needed."""
+        """The class of each text, or pair. Raises `InputError` for a classifier of another kind, and for texts where
+        pairs are needed."""
         self._check(texts)
+        if self.card.task == "labels":
+            raise InputError("This classifier gives a text any number of classes.", hint="Use predict_sets.")
         if not texts:
             return []
         rows, cut = self._encoded(texts)
@@ -91,6 +107,21 @@ class Classifier:
             )
             for row, lost in zip(probabilities, cut, strict=True)
         ]
+
+    def predict_sets(self, texts: Sequence[str]) -> list[SetPrediction]:
+        """The classes of each text, any number of them. Raises `InputError` for a classifier of another kind."""
+        self._check(texts)
+        if self.card.task != "labels":
+            raise InputError("This classifier gives a text one class.", hint="Use predict.")
+        if not texts:
+            return []
+        rows, cut = self._encoded(texts)
+        found = []
+        for row, lost in zip(sigmoid(self.logits(rows) / self.card.temperature), cut, strict=True):
+            probabilities = dict(zip(self.card.labels, row.tolist(), strict=True))
+            given = (label for label, probability in probabilities.items() if probability >= self.card.threshold)
+            found.append(SetPrediction(tuple(given), probabilities, lost))
+        return found
 
     def tag(self, texts: Sequence[str]) -> list[tuple[FoundSpan, ...]]:
         """The spans in each text, however long it is. Raises `InputError` for a classifier of texts."""
@@ -121,8 +152,20 @@ class Classifier:
         import numpy as np
 
         found = np.zeros((len(rows), len(self.card.labels)))
-        for chosen, scores, _ in self._forward(rows):
+        for chosen, scores in self._forward(rows):
             found[chosen] = scores
+        return found
+
+    def features(self, rows: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.float32]:
+        """``(n, H)`` what the head is given of each token sequence, for a classifier of texts or pairs."""
+        import numpy as np
+
+        width = self.loaded.model.config.get_text_config(decoder=True).hidden_size
+        found = np.zeros((len(rows), width), dtype=np.float32)
+        for chosen, batch in self._batches(rows):
+            with self._in_use():
+                states = self.objective().features(self.module, batch)
+            found[chosen] = states.cpu().numpy()
         return found
 
     def save(self, folder: str | Path, card: ClassifierCard | None = None) -> ClassifierCard:
@@ -140,15 +183,14 @@ class Classifier:
         card = (card or self.card).model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
         with new_model_folder(folder) as fresh:
             (fresh / WEIGHTS).write_bytes(data)
-            text = json.dumps(card.model_dump(mode="json"), ensure_ascii=False, indent=1)
-            (fresh / CARD).write_text(text, encoding="utf-8")
+            (fresh / CARD).write_text(card_json(card), encoding="utf-8")
         return card
 
     def _check(self, texts: Sequence[str | tuple[str, str]]) -> None:
         if self.card.task == "token":
             raise InputError("This classifier finds parts of texts.", hint="Use tag.")
-        if any(isinstance(text, str) != (self.card.task == "text") for text in texts):
-            needed = "texts" if self.card.task == "text" else "pairs of texts"
+        if any(isinstance(text, str) == (self.card.task == "pair") for text in texts):
+            needed = "pairs of texts" if self.card.task == "pair" else "texts"
             raise InputError(f"This classifier is for {needed}.", hint="Give it what it was trained on.")
 
     def _encoded(self, texts: Sequence[str | tuple[str, str]]) -> tuple[list[npt.NDArray[np.int32]], list[int]]:
@@ -168,26 +210,36 @@ class Classifier:
         import numpy as np
 
         found: list[npt.NDArray[np.float64]] = [np.zeros((0, 0))] * len(rows)
-        for chosen, scores, _ in self._forward(rows):
+        for chosen, scores in self._forward(rows):
             for row, item in enumerate(chosen.tolist()):
                 found[item] = scores[row, : len(rows[item])]
         return found
 
-    def _forward(self, rows: Sequence[npt.NDArray[np.int32]]) -> Iterator[tuple[Any, Any, Any]]:
-        """Rows of similar length together: which they are, and their scores in float64."""
+    def _forward(self, rows: Sequence[npt.NDArray[np.int32]]) -> Iterator[tuple[Any, Any]]:
+        """Which rows, and their scores in float64."""
+        for chosen, batch in self._batches(rows):
+            with self._in_use():
+                scores = self.objective().logits(self.module, batch)
+            yield chosen, scores.double().cpu().numpy()
+
+    def _batches(self, rows: Sequence[npt.NDArray[np.int32]]) -> Iterator[tuple[Any, Any]]:
+        """Rows of similar length together: which they are, and their batch."""
         import numpy as np
-        import torch
 
         order = np.argsort([len(row) for row in rows], kind="stable")
-        objective, device = self.objective(), self.loaded.placement.device
         dummy = np.full(len(rows), UNTRAINED, dtype=np.int64)
         padding = self.loaded.tokenizer.pad_token_id or 0
         for start in range(0, len(rows), _ROWS):
             chosen = order[start : start + _ROWS]
-            batch = {name: tensor.to(device) for name, tensor in pad_batch(rows, dummy, chosen, padding).items()}
-            with torch.no_grad(), evaluation_mode(self.module), self.trainable.in_force():
-                scores = objective.logits(self.module, batch)
-            yield chosen, scores.double().cpu().numpy(), batch
+            batch = pad_batch(rows, dummy, chosen, padding)
+            yield chosen, {name: tensor.to(self.loaded.placement.device) for name, tensor in batch.items()}
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        import torch
+
+        with torch.no_grad(), evaluation_mode(self.module), self.trainable.in_force():
+            yield
 
 
 def new_classifier(
@@ -230,36 +282,7 @@ def new_classifier(
         trainable=trainable,
         seed=seed,
     )
-    return _built(card, base, dropout)
-
-
-def load_classifier(folder: str | Path, *, placement: Placement | None = None) -> Classifier:
-    """The classifier in `folder`, on its base model.
-
-    Raises:
-        ModelNotAvailable: no card, or one that cannot be read; or the base is not here.
-        ModelFileMismatch: the weights are not those of the card, or the base has changed since.
-    """
-    from safetensors.torch import load
-
-    folder = Path(folder)
-    card = read_classifier_card(folder)
-    data = read_bytes(folder / WEIGHTS, max_bytes=_MOST_BYTES)
-    if hashlib.sha256(data).hexdigest() != card.sha256:
-        raise ModelFileMismatch(f"'{folder / WEIGHTS}' is not the file of the card.", hint="Train it again.")
-    base = (load_encoder if card.family == "encoder" else load_causal)(card.base, placement=placement)
-    if base.fingerprint != card.base_fingerprint:
-        raise ModelFileMismatch(
-            f"The classifier was trained on '{card.base}' with other files than those that are here.",
-            hint="Restore the model's files, or train again.",
-        )
-    made = _built(card, base, 0.0)
-    weights = load(data)
-    if weights.keys() != made.parameters.keys():
-        raise ModelFileMismatch(f"The weights in '{folder}' are not those of its card.", hint="Train it again.")
-    for name, parameter in made.parameters.items():
-        parameter.data.copy_(weights[name])
-    return made
+    return built(card, base, dropout)
 
 
 def _check_length(base: LoadedModel, max_tokens: int) -> None:
@@ -270,7 +293,8 @@ def _check_length(base: LoadedModel, max_tokens: int) -> None:
         raise InputError(f"'{base.name}' reads {most} tokens at most, not {max_tokens}.", hint="Lower max_tokens.")
 
 
-def _built(card: ClassifierCard, base: LoadedModel, dropout: float) -> Classifier:
+def built(card: ClassifierCard, base: LoadedModel, dropout: float = 0.0) -> Classifier:
+    """The classifier of a card on its base, with weights that have learned nothing."""
     made = make_trainable(base, card.trainable, seed=card.seed)
     module = with_class_head(base.model.base_model, len(card.labels), seed=card.seed, dropout=dropout)
     parameters = {name: value for name, value in module.named_parameters() if value.requires_grad}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,8 @@ from core.training.supervised.classification import Reading
 from core.training.supervised.trainable import TrainableConfig
 
 CARD = "classifier.json"
-Task = Literal["text", "pair", "token"]
+Task = Literal["text", "pair", "labels", "token"]
+"""One class of each text or pair, any number of classes of each text, or spans of it."""
 
 
 class ClassifierCard(BaseModel):
@@ -25,6 +27,7 @@ class ClassifierCard(BaseModel):
         labels: names of the classes by number; for tokens, tags.
         family: how the base is loaded.
         temperature: divides the scores before they become probabilities; fitted on validation.
+        threshold: of "labels": a class from this probability on is given; chosen on validation.
         sha256: of the weights' file; `save` fills it in.
     """
 
@@ -43,9 +46,15 @@ class ClassifierCard(BaseModel):
     data_sha256: str = ""
     config: dict[str, Any] = Field(default_factory=dict)
     temperature: float = Field(1.0, gt=0)
+    threshold: float = Field(0.5, ge=0, le=1)
     report: tuple[Measurement, ...] = ()
     created: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     sha256: str = ""
+
+
+def card_json(card: ClassifierCard) -> str:
+    """The card as its file has it."""
+    return json.dumps(card.model_dump(mode="json"), ensure_ascii=False, indent=1)
 
 
 def check_free(folder: Path) -> None:

@@ -1,51 +1,60 @@
-"""Learning a classifier from prepared records: labels, batches, the loop, calibration and the report."""
+"""Learning a classifier from prepared records: labels, batches, the loop, calibration and what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import InputError
-from core.inference.rollout import evaluation_mode
-from core.models.adapters import Measurement
 from core.models.loading import LoadedModel
 from core.progress import ProgressCallback
-from core.training.data.batches import BucketedBatches, pad_batch
-from core.training.data.records import Labelled, Record, SpanLabelled, TextPair
+from core.training.data.batches import BucketedBatches
+from core.training.data.records import Labelled, MultiLabelled, Record, SpanLabelled, TextPair
 from core.training.data.text_tokens import LabelledTokens, classified_sequences, label_names, tag_names
-from core.training.loop import LoopConfig, run
+from core.training.loop import LoopConfig, LoopReport, run
 from core.training.optimiser import OptimiserConfig
-from core.training.supervised.classification import balanced_weights, standardise
+from core.training.supervised.class_start import begin_as_probe, begin_untaught
+from core.training.supervised.classification import balanced_set_weights, balanced_weights
 from core.training.supervised.classifier import Classifier, new_classifier
 from core.training.supervised.classifier_card import Task
 from core.training.supervised.easy_first import difficulties, easy_first, lengths
+from core.training.supervised.label_figures import Item, Judged, judge
 from core.training.supervised.label_scores import (
-    calibration_error,
-    class_scores,
     fitted_temperature,
-    softmax,
-    span_counts,
-    span_scores,
+    fitted_temperature_of_sets,
+    fitted_threshold,
+    sigmoid,
 )
 from core.training.supervised.learner import SupervisedLearner
 from core.training.supervised.tagging import tagged_windows
 from core.training.supervised.trainable import TrainableConfig
+from core.training.team import Alone, Team, by_first
 
-if TYPE_CHECKING:
-    import torch
-
-_FIRST = 64
-"""Training examples whose states say where a head begins."""
-_TASKS: Mapping[type[Record], Task] = {Labelled: "text", TextPair: "pair", SpanLabelled: "token"}
+_TASKS: Mapping[type[Record], Task] = {
+    Labelled: "text",
+    TextPair: "pair",
+    MultiLabelled: "labels",
+    SpanLabelled: "token",
+}
 
 
 class ClassifyConfig(BaseModel):
-    """How to learn. `balanced` weighs classes against their frequency; `easy_first` orders the first epoch."""
+    """How to learn.
+
+    Attributes:
+        start: where the head begins: as a probe of the frozen trunk, or "untaught". Spans have no probe; "" is the
+            probe where there is one.
+        batch: texts a step.
+        max_tokens: of a text, a pair or a window of a longer text with spans.
+        balanced: weigh classes against their frequency.
+        easy_first: orders the first epoch.
+        dropout: of what the head is given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,130 +62,165 @@ class ClassifyConfig(BaseModel):
     optimiser: OptimiserConfig = Field(
         default_factory=lambda: OptimiserConfig(learning_rate=5e-4, schedule="linear", weight_decay=0.01)
     )
-    loop: LoopConfig
+    start: Literal["", "probe", "untaught"] = ""
     batch: int = Field(16, ge=1)
     max_tokens: int = Field(128, ge=4)
     balanced: bool = False
     easy_first: Literal["", "length", "difficulty"] = ""
     dropout: float = Field(0.1, ge=0, lt=1)
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
-    """A classifier with its temperature, and how it did on each held-out split."""
+class Finding:
+    """What was found in a record: its class, classes or spans; how sure that is, where it is one class."""
 
-    classifier: Classifier
-    scores: Mapping[str, tuple[Measurement, ...]]
+    items: tuple[Item, ...]
+    probability: float | None = None
 
 
-def learn_classifier(
+def begin_classifier(
     base: LoadedModel,
     splits: Mapping[str, Sequence[Record]],
     config: ClassifyConfig,
-    folder: Path,
     *,
     family: Literal["encoder", "causal"] = "encoder",
-    data_sha256: str = "",
-    progress: ProgressCallback | None = None,
-) -> Learned:
-    """Learn from `splits["train"]`; keep the best by `splits["validation"]` (macro-F1, F1 of spans), calibrate on it.
+    seed: int = 0,
+    probe: Path | None = None,
+    team: Team | None = None,
+) -> Classifier:
+    """A classifier of what `splits["train"]` tells apart, whose head begins as `config` says.
 
     Args:
-        splits: "train", "validation", and what else is to be measured once in the end, such as "test".
-        folder: of the run's checkpoints; the classifier itself is saved by its `save`.
+        splits: "train" and "validation".
+        probe: where the probe is kept, see `begin_as_probe`.
 
     Raises:
-        InputError: records of several kinds, one class only, or a label that training has not seen.
+        InputError: records of several kinds, one class only, a label that training has not seen, or a probe of spans.
     """
-    train, validation = splits["train"], splits["validation"]
-    task = _task_of(train)
-    names = tag_names(_spans(train)) if task == "token" else label_names(train)
+    train = splits["train"]
+    task = task_of(train)
     classifier = new_classifier(
         base,
-        names,
+        class_names(train),
         task,
         family=family,
         max_tokens=config.max_tokens,
         trainable=config.trainable,
-        seed=config.seed,
+        seed=seed,
         dropout=config.dropout,
     )
-    tokens = _tokens(classifier, train)
-    weights = balanced_weights([int(label) for label in tokens.labels], len(names)) if config.balanced else ()
-    batches = BucketedBatches(tokens.ids, tokens.labels, config.batch, config.seed, base.tokenizer.pad_token_id or 0)
+    if task == "token" and config.start == "probe":
+        raise InputError("There is no probe of spans.", hint='Set start = "untaught".')
+    tokens, held_out = (_tokens(classifier, splits[name]) for name in ("train", "validation"))
+    if task == "token" or config.start == "untaught":
+        begin_untaught(classifier, tokens)
+        return classifier
+
+    def begin() -> None:
+        begin_as_probe(classifier, tokens, held_out, balanced=config.balanced, kept=probe)
+
+    if probe is None:
+        begin()
+    else:  # the first process fits it, the others read it
+        by_first(team or Alone(), begin)
+        begin()
+    return classifier
+
+
+def learn(
+    classifier: Classifier,
+    splits: Mapping[str, Sequence[Record]],
+    config: ClassifyConfig,
+    loop: LoopConfig,
+    folder: Path,
+    *,
+    metric: str,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+    team: Team | None = None,
+) -> LoopReport:
+    """Learn from `splits["train"]`, keeping the best by `metric` (see `label_figures.METRICS`) on validation.
+
+    Args:
+        folder: of the run's checkpoints.
+
+    Raises:
+        InputError: as `begin_classifier`.
+        TrainingFault: see `core.training.loop.run`.
+    """
+    train, validation = splits["train"], splits["validation"]
+    base, tokens = classifier.loaded, _tokens(classifier, train)
+    batches = BucketedBatches(tokens.ids, tokens.labels, config.batch, seed, base.tokenizer.pad_token_id or 0)
     if config.easy_first:
         by_length = config.easy_first == "length"
         batches = easy_first(batches, lengths(batches) if by_length else difficulties(batches, train))
-    objective = classifier.objective(weights)
-    first = _moved(pad_batch(tokens.ids, tokens.labels, np.arange(min(_FIRST, len(tokens.ids))), batches.pad_id), base)
-    with evaluation_mode(classifier.module), classifier.trainable.in_force():
-        standardise(classifier.module, objective, first)
     learner = SupervisedLearner(
         classifier.module,
         classifier.parameters,
-        objective,
+        classifier.objective(_class_weights(classifier, tokens) if config.balanced else ()),
         batches,
         optimiser=config.optimiser,
-        steps=config.loop.steps,
-        seed=config.seed,
+        steps=loop.steps,
+        seed=seed,
         piece_rows=config.batch,
         device=base.placement.device,
         in_force=classifier.trainable.in_force,
+        team=team,
     )
 
     def held_out() -> float:
-        return next(m.value for m in measured(classifier, validation) if m.metric in ("macro_f1", "entity_f1"))
+        now = calibrated(classifier, validation) if classifier.card.task == "labels" else classifier
+        return judged(now, validation).value(metric)
 
-    run(learner, config.loop, folder, evaluate=held_out, progress=progress)
-    classifier = calibrated(classifier, validation) if task != "token" else classifier
-    scores = {name: measured(classifier, records) for name, records in splits.items() if name != "train" and records}
-    report = tuple(
-        m.model_copy(update={"metric": f"{name}/{m.metric}"}) for name, found in scores.items() for m in found
-    )
-    about = {"report": report, "data_sha256": data_sha256, "config": config.model_dump(mode="json")}
-    return Learned(_with_card(classifier, **about), scores)
-
-
-def measured(classifier: Classifier, records: Sequence[Record]) -> tuple[Measurement, ...]:
-    """Accuracy, macro-F1 and calibration error of classes; precision, recall and F1 of spans.
-
-    Raises:
-        InputError: there are no records, or a label the classifier does not know.
-    """
-    if not records:
-        raise InputError("There is nothing to measure on.", hint="Prepare data with a validation split.")
-    if classifier.card.task == "token":
-        spans = _spans(records)
-        found = classifier.tag([record.text for record in spans])
-        counts = [
-            span_counts(record.spans, [span.labelled for span in row]) for record, row in zip(spans, found, strict=True)
-        ]
-        return span_scores(counts)
-    tokens = _tokens(classifier, records)
-    truth = [int(label) for label in tokens.labels]
-    probabilities = softmax(classifier.logits(tokens.ids) / classifier.card.temperature)
-    error = Measurement(metric="calibration_error", value=calibration_error(probabilities, truth), n=len(truth))
-    return (*class_scores(truth, probabilities.argmax(axis=1).tolist()), error)
+    return run(learner, loop, folder, evaluate=held_out, progress=progress, team=team)
 
 
 def calibrated(classifier: Classifier, records: Sequence[Record]) -> Classifier:
-    """The classifier with the temperature under which held-out `records` are likeliest."""
+    """The classifier with the temperature under which held-out `records` are likeliest, and for sets of classes the
+    threshold with the highest micro-F1 on them. A tagger stays as it is."""
+    if classifier.card.task == "token":
+        return classifier
     tokens = _tokens(classifier, records)
-    temperature = fitted_temperature(classifier.logits(tokens.ids), [int(label) for label in tokens.labels])
-    return _with_card(classifier, temperature=temperature)
+    logits, truth = classifier.logits(tokens.ids), np.asarray(tokens.labels)
+    if classifier.card.task != "labels":
+        return with_card(classifier, temperature=fitted_temperature(logits, truth.tolist()))
+    temperature = fitted_temperature_of_sets(logits, truth)
+    threshold = fitted_threshold(sigmoid(logits / temperature), truth)
+    return with_card(classifier, temperature=temperature, threshold=threshold)
 
 
-def _moved(batch: Mapping[str, torch.Tensor], base: LoadedModel) -> dict[str, torch.Tensor]:
-    return {name: tensor.to(base.placement.device) for name, tensor in batch.items()}
+def found_in(classifier: Classifier, records: Sequence[Record]) -> list[Finding]:
+    """What `classifier` finds in each record."""
+    texts = [record.texts() for record in records]
+    firsts = [text[0] for text in texts]
+    if classifier.card.task == "token":
+        return [Finding(tuple(span.labelled for span in spans)) for spans in classifier.tag(firsts)]
+    if classifier.card.task == "labels":
+        return [Finding(found.labels) for found in classifier.predict_sets(firsts)]
+    asked = [(text[0], text[1]) for text in texts] if classifier.card.task == "pair" else firsts
+    return [Finding((found.label,), found.probability) for found in classifier.predict(asked)]
 
 
-def _with_card(classifier: Classifier, **changes: object) -> Classifier:
+def truth_of(record: Record) -> tuple[Item, ...]:
+    """What there is to be found in a record."""
+    if isinstance(record, SpanLabelled):
+        return record.spans
+    return record.labels if isinstance(record, MultiLabelled) else (record.stratum(),)
+
+
+def judged(classifier: Classifier, records: Sequence[Record]) -> Judged:
+    """How `classifier` fares on records; none of them goes with another."""
+    return judge([truth_of(record) for record in records], [one.items for one in found_in(classifier, records)])
+
+
+def with_card(classifier: Classifier, **changes: object) -> Classifier:
+    """The same classifier with another card."""
     card = classifier.card.model_copy(update=changes)
     return Classifier(card, classifier.module, classifier.trainable, classifier.parameters)
 
 
-def _task_of(records: Sequence[Record]) -> Task:
+def task_of(records: Sequence[Record]) -> Task:
+    """What records are about. Raises `InputError` for several kinds, or one that has no classes."""
     kinds = {type(record) for record in records}
     if len(kinds) != 1 or not kinds <= _TASKS.keys():
         found = ", ".join(sorted({record.kind for record in records})) or "no"
@@ -184,11 +228,23 @@ def _task_of(records: Sequence[Record]) -> Task:
     return _TASKS[kinds.pop()]
 
 
+def class_names(records: Sequence[Record]) -> tuple[str, ...]:
+    """The classes, or tags of spans, of one kind of records. Raises `InputError` where there is none."""
+    return tag_names(_spans(records)) if task_of(records) == "token" else label_names(records)
+
+
+def _class_weights(classifier: Classifier, tokens: LabelledTokens) -> tuple[float, ...]:
+    if classifier.card.task == "labels":
+        return balanced_set_weights(np.asarray(tokens.labels))
+    labels = np.concatenate(list(tokens.labels)) if classifier.card.task == "token" else np.asarray(tokens.labels)
+    return balanced_weights(labels[labels >= 0].tolist(), len(classifier.card.labels))
+
+
 def _tokens(classifier: Classifier, records: Sequence[Record]) -> LabelledTokens:
     tokenizer, limit = classifier.loaded.tokenizer, classifier.card.max_tokens
     if classifier.card.task == "token":
         return tagged_windows(_spans(records), tokenizer, classifier.card.labels, limit)
-    texts = [record for record in records if isinstance(record, Labelled | TextPair)]
+    texts = [record for record in records if isinstance(record, Labelled | MultiLabelled | TextPair)]
     return classified_sequences(texts, tokenizer, classifier.card.labels, limit)
 
 

@@ -51,9 +51,14 @@ class LinearClassifier:
     weights: Scores
     bias: Scores
 
+    def logits(self, vectors: Vectors) -> Scores:
+        """`(n, L)` scores of `(n, d)` vectors."""
+        scores: Scores = (np.asarray(vectors, dtype=np.float64) - self.mean) / self.scale @ self.weights.T + self.bias
+        return scores
+
     def log_probabilities(self, vectors: Vectors) -> Scores:
         """`(n, L)` natural logarithms of the class probabilities of `(n, d)` vectors."""
-        logits = (np.asarray(vectors, dtype=np.float64) - self.mean) / self.scale @ self.weights.T + self.bias
+        logits = self.logits(vectors)
         shifted = logits - logits.max(axis=1, keepdims=True)
         result: Scores = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         return result
@@ -143,6 +148,27 @@ def learn_probe(
     return ChosenProbe(calibrated, chosen, accuracies)
 
 
+def learn_set_probe(
+    vectors: Vectors,
+    labels: NDArray[np.integer],
+    held_out: Vectors,
+    held_out_labels: NDArray[np.integer],
+    names: Sequence[str],
+    *,
+    strengths: Sequence[float] = STRENGTHS,
+    balanced: bool = False,
+) -> LinearClassifier:
+    """A logistic regression a class, for `(n, L)` classes that are there (1) or not (0); the one penalty of all under
+    which the held-out rows are likeliest. Its scores are for a sigmoid, not for `log_probabilities`."""
+    likelihoods: dict[float, float] = {}
+    fitted: dict[float, LinearClassifier] = {}
+    for strength in sorted(strengths):
+        fitted[strength] = _fit_sets(vectors, labels, names, strength, balanced)
+        scores = fitted[strength].logits(held_out)
+        likelihoods[strength] = float((held_out_labels * scores - np.logaddexp(0, scores)).mean())
+    return fitted[max(likelihoods, key=lambda strength: (likelihoods[strength], -strength))]
+
+
 def cross_validated(vectors: Vectors, labels: Sequence[str], *, strength: float, balanced: bool = False) -> Scores:
     """`(n, L)` log-probabilities of every row by a classifier that did not see it (temperature 1)."""
     classes = sorted(set(labels))
@@ -173,6 +199,26 @@ def _fit_raw(vectors: Vectors, labels: Sequence[str], strength: float, balanced:
     if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
         weights, bias = np.vstack([-weights / 2, weights / 2]), np.concatenate([-bias / 2, bias / 2])
     return LinearClassifier(tuple(map(str, model.classes_)), mean, scale, weights, bias)
+
+
+def _fit_sets(
+    vectors: Vectors, labels: NDArray[np.integer], names: Sequence[str], strength: float, balanced: bool
+) -> LinearClassifier:
+    from sklearn.linear_model import LogisticRegression
+
+    mean = np.asarray(vectors, dtype=np.float64).mean(axis=0)
+    scale = float((vectors - mean).std()) or 1.0
+    weights, bias = np.zeros((len(names), len(mean))), np.zeros(len(names))
+    weighing = "balanced" if balanced else None
+    for number, there in enumerate(labels.T):
+        count = int(there.sum())
+        if 0 < count < len(there):
+            one = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=_TOLERANCE, class_weight=weighing)
+            one.fit((vectors - mean) / scale, there)
+            weights[number], bias[number] = one.coef_[0], one.intercept_[0]
+        else:  # nothing to tell apart: its frequency alone, with half an example of either kind added
+            bias[number] = np.log((count + 0.5) / (len(there) - count + 0.5))
+    return LinearClassifier(tuple(names), mean, scale, weights, bias)
 
 
 def _choose_temperature(vectors: Vectors, labels: Sequence[str], strength: float, balanced: bool) -> float:

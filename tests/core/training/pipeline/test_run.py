@@ -16,9 +16,10 @@ from core.training.journal import Journal, read_journal
 from core.training.pipeline import run as run_module
 from core.training.pipeline import stages
 from core.training.pipeline.bench import Bench, Place
+from core.training.pipeline.folder import alone_in
 from core.training.pipeline.reading import read_recipe
+from core.training.pipeline.results import StageResult
 from core.training.pipeline.run import Outcome, open_bench, run_recipe
-from core.training.pipeline.stages import StageResult
 
 WriteRecipe = Callable[..., Path]
 SFT = 'kind = "sft"\nsteps = 2\nrows = 2\nrow_tokens = 128\nloop = { trackers = [] }'
@@ -156,7 +157,7 @@ def test_a_folder_of_another_recipe_is_refused_until_told_to_begin_anew(
 
 def test_two_processes_do_not_share_a_folder(write_recipe: WriteRecipe, tmp_path: Path) -> None:
     path = write_recipe()
-    with run_module._alone_in(tmp_path / "out"), pytest.raises(InputError, match="Another process"):
+    with alone_in(tmp_path / "out"), pytest.raises(InputError, match="Another process"):
         run(path, tmp_path / "out")
 
 

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from core.errors import InputError, ModelFileMismatch, ModelNotAvailable
 from core.models.loading import LoadedModel
 from core.training.data.batches import pad_batch
-from core.training.data.records import Labelled, LabelledSpan, SpanLabelled, TextPair
+from core.training.data.records import Labelled, LabelledSpan, MultiLabelled, SpanLabelled, TextPair
 from core.training.loop import LoopConfig
 from core.training.optimiser import OptimiserConfig
 from core.training.supervised.classification import (
@@ -22,8 +22,10 @@ from core.training.supervised.classification import (
     text_numbers,
     with_class_head,
 )
-from core.training.supervised.classifier import load_classifier, new_classifier
-from core.training.supervised.classify import ClassifyConfig, learn_classifier, measured
+from core.training.supervised.classifier import Classifier, new_classifier
+from core.training.supervised.classifier_store import load_classifier, promote_classifier
+from core.training.supervised.classify import ClassifyConfig, begin_classifier, calibrated, judged, learn
+from core.training.supervised.label_figures import METRICS
 from core.training.supervised.trainable import TrainableConfig, make_trainable
 
 FULL = TrainableConfig(weights="full")
@@ -33,12 +35,21 @@ def config(**changes: Any) -> ClassifyConfig:
     options = {
         "trainable": FULL,
         "optimiser": OptimiserConfig(learning_rate=3e-3),
-        "loop": LoopConfig(steps=30, evaluate_every=15, trackers=()),
+        "start": "untaught",
         "batch": 8,
         "max_tokens": 24,
         **changes,
     }
     return ClassifyConfig(**options)
+
+
+def learned(
+    base: LoadedModel, splits: dict[str, list[Any]], how: ClassifyConfig, folder: Path, steps: int = 30, **options: Any
+) -> Classifier:
+    classifier = begin_classifier(base, splits, how, **options)
+    loop = LoopConfig(steps=steps, evaluate_every=max(1, steps // 2), trackers=())
+    learn(classifier, splits, how, loop, folder, metric=METRICS[classifier.card.task][0])
+    return calibrated(classifier, splits["validation"])
 
 
 def intents(count: int, seed: int) -> list[Labelled]:
@@ -124,16 +135,14 @@ def test_it_learns_is_kept_and_says_the_same_again(
     trainable = TrainableConfig(weights=weights, rank=4, targets="all")
     rate = {"full": 3e-3, "lora": 2e-2, "none": 1e-1}[weights]
     settings = config(trainable=trainable, optimiser=OptimiserConfig(learning_rate=rate))
-    learned = learn_classifier(base, splits, settings, tmp_path / "run", data_sha256="d")
-    scores = {m.metric: m for m in learned.scores["test"]}
+    made = learned(base, splits, settings, tmp_path / "run")
     least = 0.5 if weights == "none" else 0.9  # a head alone can do little with a random trunk
-    assert scores["accuracy"].value >= least and scores["accuracy"].n == 18
-    card = learned.classifier.save(tmp_path / "kept")
-    assert {m.metric for m in card.report} >= {"validation/macro_f1", "test/accuracy"} and card.data_sha256 == "d"
+    assert judged(made, splits["test"]).value("accuracy") >= least
+    card = made.save(tmp_path / "kept")
     texts = ["my card was stolen", "why is the fee so high", "open"]
     again = load_classifier(tmp_path / "kept", placement=base.placement)
     assert again.card == card
-    for one, other in zip(learned.classifier.predict(texts), again.predict(texts), strict=True):
+    for one, other in zip(made.predict(texts), again.predict(texts), strict=True):
         assert one.label == other.label
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
         assert sum(one.probabilities.values()) == pytest.approx(1)
@@ -157,15 +166,14 @@ def test_what_is_cut_off_is_said(tiny_encoder: Callable[[], LoadedModel]) -> Non
 
 def test_spans_are_found_at_their_characters(tmp_path: Path, tiny_encoder: Callable[[], LoadedModel]) -> None:
     splits = {"train": symptoms(40, 0), "validation": symptoms(12, 1)}
-    learned = learn_classifier(tiny_encoder(), splits, config(), tmp_path / "run")
-    f1 = next(m for m in learned.scores["validation"] if m.metric == "entity_f1")
-    assert f1.value >= 0.9 and f1.n == 12
-    learned.classifier.save(tmp_path / "kept")
+    made = learned(tiny_encoder(), splits, config(balanced=True), tmp_path / "run")
+    assert judged(made, splits["validation"]).value("entity_f1") >= 0.9
+    made.save(tmp_path / "kept")
     text = "无 发烧，三天，咳嗽三天" + "，三天" * 20 + "发烧"
     (found,) = load_classifier(tmp_path / "kept", placement=tiny_encoder().placement).tag([text])
     assert [text[span.start : span.end] for span in found] == ["发烧", "咳嗽", "发烧"]
     assert all(0.3 < span.probability <= 1 for span in found)
-    assert learned.classifier.tag(["", "，"]) == [(), ()]
+    assert made.tag(["", "，"]) == [(), ()]
 
 
 def test_pairs_learn_which_text_follows(tmp_path: Path, tiny_encoder: Callable[[], LoadedModel]) -> None:
@@ -174,16 +182,84 @@ def test_pairs_learn_which_text_follows(tmp_path: Path, tiny_encoder: Callable[[
     pairs = [(words[a], words[b]) for a, b in draw.integers(4, size=(64, 2))]
     pairs += [(word, word) for word in words for _ in range(12)]
     records = [TextPair(first=a, second=b, label="same" if a == b else "other") for a, b in pairs]
-    learned = learn_classifier(
-        tiny_encoder(),
-        {"train": records, "validation": records[::3]},
-        config(
-            optimiser=OptimiserConfig(learning_rate=6e-3), loop=LoopConfig(steps=100, evaluate_every=25, trackers=())
-        ),
-        tmp_path / "run",
-    )
-    assert next(m.value for m in learned.scores["validation"] if m.metric == "accuracy") > 0.9
-    assert learned.classifier.predict([("fee", "fee"), ("fee", "pay")])[0].label == "same"
+    splits = {"train": records, "validation": records[::3]}
+    how = config(optimiser=OptimiserConfig(learning_rate=6e-3))
+    made = learned(tiny_encoder(), splits, how, tmp_path / "run", steps=100)
+    assert judged(made, splits["validation"]).value("accuracy") > 0.9
+    assert made.predict([("fee", "fee"), ("fee", "pay")])[0].label == "same"
+
+
+def test_a_head_begins_as_the_probe(tmp_path: Path, tiny_encoder: Callable[[], LoadedModel]) -> None:
+    from core.training.supervised.probe import learn_probe
+
+    splits = {"train": intents(36, 0), "validation": intents(18, 1)}
+    made = begin_classifier(tiny_encoder(), splits, config(start="probe"), probe=tmp_path / "probe.safetensors")
+    seen, held_out = (made.features(made.encode([r.text for r in splits[name]])) for name in splits)
+    truths = [[record.label for record in splits[name]] for name in splits]
+    probe = learn_probe(seen, truths[0], held_out, truths[1]).classifier
+    logits = made.logits(made.encode([record.text for record in splits["validation"]]))
+    assert logits == pytest.approx(probe.logits(held_out), abs=1e-4)
+    again = begin_classifier(tiny_encoder(), splits, config(start="probe"), probe=tmp_path / "probe.safetensors")
+    assert again.logits(made.encode(["my card"])).tolist() == made.logits(made.encode(["my card"])).tolist()
+
+
+def topics(count: int, seed: int) -> list[MultiLabelled]:
+    draw = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        keys = [pair for pair in (("stolen", "theft"), ("fee", "price"), ("open", "account")) if draw.random() < 0.4]
+        words = [*draw.choice(["my", "the", "a", "is"], size=2), *(word for word, _ in keys)]
+        labels = tuple(sorted(label for _, label in keys))
+        made.append(MultiLabelled(text=" ".join(draw.permutation(words).tolist()), labels=labels))
+    return made
+
+
+@pytest.mark.parametrize("start", ["probe", "untaught"])
+def test_texts_may_have_any_number_of_classes(
+    start: str, tmp_path: Path, tiny_encoder: Callable[[], LoadedModel]
+) -> None:
+    splits = {"train": topics(80, 0), "validation": topics(30, 1), "test": topics(30, 2)}
+    made = learned(tiny_encoder(), splits, config(start=start), tmp_path / "run", steps=40)
+    found = judged(made, splits["test"])
+    assert found.value("micro_f1") > 0.9 and found.value("exact") > 0.8
+    made.save(tmp_path / "kept")
+    again = load_classifier(tmp_path / "kept", placement=made.loaded.placement)
+    none, two = again.predict_sets(["my the", "the open fee"])
+    assert none.labels == () and two.labels == ("account", "price")
+    assert again.card.threshold == made.card.threshold and sum(two.probabilities.values()) > 1.2
+    with pytest.raises(InputError, match="any number of classes"):
+        again.predict(["my card"])
+
+
+def test_the_loss_of_sets_is_that_of_each_class_alone(tiny_encoder: Callable[[], LoadedModel]) -> None:
+    from torch.nn.functional import binary_cross_entropy, sigmoid
+
+    made = new_classifier(tiny_encoder(), ["a", "b", "c"], "labels", max_tokens=16)
+    texts, labels = ["my card", "the fee is so high"], np.array([[0, 1, 1], [0, 0, 0]])
+    batch = pad_batch(made.encode(texts), labels, np.arange(2), 0)
+    tally = made.objective((1.0, 3.0, 1.0)).tally(made.module, batch)
+    expected = 0.0
+    for row, truth in zip(made.logits(made.encode(texts)), labels, strict=True):
+        for number, (score, there) in enumerate(zip(row, truth, strict=True)):
+            weight = 3.0 if number == 1 and there else 1.0
+            one = binary_cross_entropy(sigmoid(torch.tensor(score)), torch.tensor(float(there), dtype=torch.double))
+            expected += weight * float(one)
+    assert tally.targets == 6 and float(tally.loss.detach()) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_name_stands_for_a_copy(tmp_path: Path, tiny_encoder: Callable[[], LoadedModel], fresh_settings: Any) -> None:
+    fresh_settings(cache_dir=tmp_path / "cache")
+    made = new_classifier(tiny_encoder(), ["a", "b"], "text", max_tokens=16)
+    made.save(tmp_path / "one")
+    promote_classifier(tmp_path / "one", "kinds")
+    assert load_classifier("kinds", placement=made.loaded.placement).predict(["pay"]) == made.predict(["pay"])
+    other = new_classifier(tiny_encoder(), ["a", "c"], "text", max_tokens=16)
+    other.save(tmp_path / "other")
+    promote_classifier(tmp_path / "other", "kinds")
+    assert load_classifier("kinds", placement=made.loaded.placement).card.labels == ("a", "c")
+    assert load_classifier("kinds.previous", placement=made.loaded.placement).card.labels == ("a", "b")
+    with pytest.raises(InputError, match="cannot be a classifier's name"):
+        promote_classifier(tmp_path / "one", "../kinds")
 
 
 def test_a_decoder_is_read_at_its_last_token(tmp_path: Path, tiny: Callable[..., LoadedModel]) -> None:
@@ -192,28 +268,28 @@ def test_a_decoder_is_read_at_its_last_token(tmp_path: Path, tiny: Callable[...,
         trainable=TrainableConfig(rank=8, targets="all"),
         optimiser=OptimiserConfig(learning_rate=1e-2),
         max_tokens=40,
-        loop=LoopConfig(steps=30, evaluate_every=15, trackers=()),
     )
-    learned = learn_classifier(tiny(), splits, settings, tmp_path / "run", family="causal")
-    assert learned.classifier.card.reading == "last"
-    assert next(m.value for m in learned.scores["validation"] if m.metric == "accuracy") > 0.6
-    learned.classifier.save(tmp_path / "kept")
+    made = learned(tiny(), splits, settings, tmp_path / "run", family="causal")
+    assert made.card.reading == "last"
+    assert judged(made, splits["validation"]).value("accuracy") > 0.6
+    made.save(tmp_path / "kept")
     text = splits["validation"][0].text
     again = load_classifier(tmp_path / "kept", placement=tiny().placement)
-    assert again.predict([text]) == learned.classifier.predict([text])
+    assert again.predict([text]) == made.predict([text])
 
 
 def test_wrong_data_is_refused(tmp_path: Path, tiny_encoder: Callable[[], LoadedModel]) -> None:
     one = [Labelled(text="my card", label="only")]
     with pytest.raises(InputError, match=r"one class \('only'\)"):
-        learn_classifier(tiny_encoder(), {"train": one, "validation": one}, config(), tmp_path)
+        begin_classifier(tiny_encoder(), {"train": one, "validation": one}, config())
     with pytest.raises(InputError, match="labelled, spans"):
-        learn_classifier(tiny_encoder(), {"train": [*one, *symptoms(1, 0)], "validation": one}, config(), tmp_path)
+        begin_classifier(tiny_encoder(), {"train": [*one, *symptoms(1, 0)], "validation": one}, config())
+    with pytest.raises(InputError, match="no probe of spans"):
+        spans = symptoms(4, 0)
+        begin_classifier(tiny_encoder(), {"train": spans, "validation": spans}, config(start="probe"))
     classifier = new_classifier(tiny_encoder(), ["a", "b"], "text", max_tokens=64)
     with pytest.raises(InputError, match="not among those learnt"):
-        measured(classifier, one)
-    with pytest.raises(InputError, match="nothing to measure"):
-        measured(classifier, [])
+        calibrated(classifier, one)
 
 
 def test_a_damaged_or_foreign_folder_is_refused(tmp_path: Path, tiny_encoder: Callable[[], LoadedModel]) -> None:

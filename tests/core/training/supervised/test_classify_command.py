@@ -47,9 +47,12 @@ def test_wrong_use_is_told(
     assert code == 1 and "no folder of prepared data" in err
     code, _, err = run_cli("train", "classify", prepared, "--out", tmp_path, *base)
     assert code == 1 and "something else than a classifier" in err
-    code, _, err = run_cli("train", "classify", prepared, "--out", tmp_path / "kept", *base, "--steps", 0)
-    assert code == 1 and "cannot be used" in err
-    code, _, err = run_cli("train", "classify", prepared, "--out", tmp_path / "kept", *base)
+    probe = ("--steps", 0, "--max-tokens", 32)
+    code, out, err = run_cli("train", "classify", prepared, "--out", tmp_path / "kept", *base, *probe)
+    assert code == 0 and "begins as a probe" in out, err
+    code, _, err = run_cli("train", "classify", prepared, "--out", tmp_path / "more", *base, "--steps", -1)
+    assert code == 1 and "'steps' cannot be used" in err
+    code, _, err = run_cli("train", "classify", prepared, "--out", tmp_path / "long", *base)
     assert code == 1 and "reads 64 tokens at most, not 128" in err
     code, _, err = run_cli("train", "label", tmp_path / "none", "text")
     assert code == 1 and "is not a classifier" in err
