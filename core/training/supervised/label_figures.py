@@ -54,13 +54,12 @@ class Judged:
         groups."""
         if metric in _SHARES and len(set(self.groups)) == len(self.groups):
             return proportion(float(self.exact.sum()), len(self.exact))
-        draws = self._draws(metric)
-        return Measure(self.value(metric), *expanded_interval(draws, len(set(self.groups))))
+        return _around(self.value(metric), self._draws(metric), len(set(self.groups)))
 
     def over(self, other: Judged, metric: str) -> Measure:
         """How much more than `other` on the same records, paired."""
-        draws = self._draws(metric) - other._draws(metric)
-        return Measure(self.value(metric) - other.value(metric), *expanded_interval(draws, len(set(self.groups))))
+        gain = self.value(metric) - other.value(metric)
+        return _around(gain, self._draws(metric) - other._draws(metric), len(set(self.groups)))
 
     def _draws(self, metric: str) -> Sums:
         names, place = np.unique(np.array(self.groups), return_inverse=True)
@@ -92,6 +91,12 @@ def check_metrics(task: Task, metrics: Sequence[str]) -> None:
     for metric in metrics:
         if metric not in METRICS[task]:
             raise UnknownName("metric of such data", metric, METRICS[task])
+
+
+def _around(value: float, draws: Sums, groups: int) -> Measure:
+    """The interval without the bootstrap's own bias (Efron and Tibshirani 1993, "An Introduction to the Bootstrap",
+    section 10.2): resamples lose classes of which there are few, and their macro-F1 is lower than that of all."""
+    return Measure(value, *expanded_interval(draws - (float(draws.mean()) - value), groups))
 
 
 def _class_of(item: Item) -> str:

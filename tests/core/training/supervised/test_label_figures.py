@@ -71,6 +71,13 @@ def test_differences_are_paired_and_groups_are_drawn_whole() -> None:
     assert sizes[0] > 2 * sizes[1]
 
 
+def test_the_interval_of_a_macro_f1_over_many_small_classes_lies_around_it() -> None:
+    truth = np.arange(160) // 2
+    found = np.where(np.random.default_rng(0).random(160) < 0.4, (truth + 1) % 80, truth)
+    one = judge(single(truth), single(found)).measure("macro_f1")
+    assert one.low < one.value - 0.03 and one.value + 0.03 < one.high
+
+
 def test_what_is_not_measured_is_refused() -> None:
     check_metrics("labels", METRICS["labels"])
     with pytest.raises(UnknownName, match="accuracy"):
