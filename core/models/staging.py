@@ -2,30 +2,65 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from core.errors import UnwritableFile
 from core.files import ordinary_mode
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @contextmanager
 def new_model_folder(target: Path) -> Iterator[Path]:
-    """A fresh folder that takes `target`'s place if the block ends well, and vanishes if it does not."""
+    """A fresh folder that takes `target`'s place if the block ends well, and vanishes if it does not.
+
+    Raises:
+        UnwritableFile: there can be no such folder, or what the block writes into it finds no room.
+    """
+    from safetensors import SafetensorError
+
     fresh = target.with_name(f".{target.name}.new")
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    with _writing(target):
+        fresh.mkdir(parents=True)
     try:
         yield fresh
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
-            target.rename(old)
-        fresh.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        with _writing(target):
+            shutil.rmtree(old, ignore_errors=True)
+            if target.exists():
+                target.rename(old)
+            fresh.rename(target)
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise _unwritable(target, error.strerror) from error
+    except SafetensorError as error:
+        if "os error" not in str(error):  # how safetensors tells that it could not write
+            raise
+        raise _unwritable(target, str(error)) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(target, error.strerror) from error
+
+
+def _unwritable(target: Path, reason: str | None) -> UnwritableFile:
+    return UnwritableFile(
+        f"'{target}' cannot be written: {reason}.",
+        hint="Free some space, or choose a place where you may make folders. Nothing that was there has changed.",
+    )
 
 
 def make_readable(folder: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import InputError
+from core.errors import InputError, UnwritableFile
 from core.files import MEBIBYTE, read_json_object
 from core.models.staging import new_model_folder
 from core.training.faults import CheckpointFailed
@@ -55,9 +55,11 @@ def write_state(target: Path, step: int, state: State) -> None:
         with new_model_folder(target) as fresh:
             _write_through(fresh / "tensors.safetensors", data)
             _write_through(fresh / "state.json", json.dumps(card).encode())
-    except OSError as error:
+    except (OSError, UnwritableFile) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
         raise CheckpointFailed(
-            f"The checkpoint of step {step} cannot be written to '{target}': {error.strerror or error}.",
+            f"The checkpoint of step {step} cannot be written to '{target}': {reason}.",
             hint="Free some space or choose another folder, then run the same command again: it goes on from the "
             "checkpoint before.",
         ) from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
-from core.errors import DataMismatch, InputError, UnreadableFile
+from core.errors import DataMismatch, InputError, UnreadableFile, UnwritableFile
 from core.training.data.prepare import Preparation, load_prepared, prepare
 from core.training.data.splits import Fractions
 
@@ -176,3 +177,21 @@ def test_texts_with_any_number_of_classes_are_prepared(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has a class"):
         path.write_text("\n".join(json.dumps({**row, "labels": []}) for row in rows), encoding="utf-8")
         prepare([str(path)], tmp_path / "none", Preparation(similarity=None))
+
+
+def test_a_place_that_cannot_be_written_is_told(
+    questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UnwritableFile, match="Not a directory"):
+        prepare([str(questions)], questions / "inside", Preparation())
+    prepare([str(questions)], tmp_path / "out", Preparation())
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UnwritableFile, match="No space left"):
+        prepare([str(questions)], tmp_path / "out", Preparation(max_characters=1000))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert not (tmp_path / ".out.new").exists()
