@@ -164,15 +164,15 @@ def draw_phrasing(page: Page, reply: Reply) -> None:
     with st.expander(page.text("phrasing")):
         st.caption(page.text("phrasing_help"))
         for sentence in phrased:
-            caption = f"[{sentence.citation}] {page.text('quotation')}: {quotes.get(sentence.citation, '')}"
+            caption = f"[{sentence.citation}] {_told(page, 'quotation', quotes.get(sentence.citation, ''))}"
             page.table(attempt_header(page.language), attempt_rows(sentence.attempts, page.language), caption=caption)
 
 
 def draw_why(page: Page, part: Part) -> None:
     """How one question was searched and what was found, with every score."""
-    st.html(f"<div>{escape(page.text('searched'))}: <code>{escape(part.query)}</code></div>")
-    cases = ", ".join(f"{page.text('case_' + name)} {value:.2f}" for name, value in part.coverage.items())
-    st.html(f"<div>{escape(page.text('coverage'))}: {escape(cases)}</div>")
+    st.html(f"<div>{_told(page, 'searched', f'<code>{escape(part.query)}</code>')}</div>")
+    cases = page.text("comma").join(f"{page.text('case_' + name)} {value:.2f}" for name, value in part.coverage.items())
+    st.html(f"<div>{_told(page, 'coverage', escape(cases))}</div>")
     header = [page.text(key) for key in ("article", "probability", "intent", "lexical", "dense", "fused")]
     rows = [
         [
@@ -190,8 +190,13 @@ def draw_why(page: Page, part: Part) -> None:
 
 def draw_times(page: Page, reply: Reply) -> None:
     """The time of each step."""
-    steps = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in reply.seconds.items())
-    st.caption(escape_markdown(f"{page.text('time')}: {steps}"))
+    steps = [f"{page.text('step_' + name)} {seconds * 1000:.0f} ms" for name, seconds in reply.seconds.items()]
+    st.caption(escape_markdown(_told(page, "time", page.text("comma").join(steps))))
+
+
+def _told(page: Page, key: str, value: str) -> str:
+    """What is called `key`, and then `value`, with the language's own colon."""
+    return page.text("told", name=page.text(key), value=value)
 
 
 def draw_choices(page: Page, reply: Reply, number: int) -> str | None:

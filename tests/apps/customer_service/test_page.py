@@ -224,3 +224,14 @@ def test_a_file_that_cannot_be_used_is_an_error_box(page: AppTest, data: bytes, 
 
 def test_the_script_is_where_the_product_says() -> None:
     assert Path(product.page).is_file() and set(product.titles) == {"zh", "en"}
+
+
+def test_why_and_how_long_are_told_in_the_language_of_the_page(page: AppTest) -> None:
+    app = page.run()
+    app.radio(key="language").set_value("zh").run()
+    _say(app, "副卡多少钱？")
+    assert not app.exception
+    times = [caption.value for caption in app.caption if caption.value.startswith("用时：")]
+    assert len(times) == 1
+    assert times[0].startswith("用时：理解 ") and "understand" not in times[0]
+    assert "检索内容：<code>" in _html(app)
