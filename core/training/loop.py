@@ -15,10 +15,12 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.models.held_memory import bound_kernels, give_freed_back
 from core.progress import ProgressCallback
 from core.training.checkpoint import State, latest_checkpoint, read_state, save_checkpoint, write_state
 from core.training.faults import CheckpointFailed, Diverged
 from core.training.journal import Journal, NoJournal
+from core.training.memory import resident_memory
 from core.training.team import Alone, Team, by_first, gathered
 
 BEST = "best"
@@ -120,6 +122,7 @@ def run(
     Raises:
         TrainingFault: a figure is not finite, a reward failed, a checkpoint cannot be written.
     """
+    bound_kernels()
     team = team or Alone()
     first = team.rank == 0
     done, best = _resume(learner, folder, team)
@@ -130,11 +133,12 @@ def run(
             journal.log(0, notes)
         if done == 0 and config.evaluate_every and evaluate:
             _evaluate(learner, evaluate, 0, best, place)
+        give_freed_back()
         while not _over(done, best, config):
             figures = dict(learner.step(done))
             _check(figures, done)
             done += 1
-            journal.log(done, figures)
+            journal.log(done, figures | resident_memory())
             if config.samples_every and done % config.samples_every == 0:
                 journal.samples(done, learner.samples())
             due = config.evaluate_every and (done == config.steps or done % config.evaluate_every == 0)
@@ -142,6 +146,7 @@ def run(
                 _evaluate(learner, evaluate, done, best, place)
             if _over(done, best, config) or done % config.checkpoint_every == 0:
                 _save(learner, done, best, place, config.keep)
+                give_freed_back()
             if progress and first:
                 progress(done, config.steps)
     if best.step is not None:

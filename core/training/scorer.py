@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.inference.decoding import token_logprobs
+from core.training.narrow_casts import narrow_casts
 from core.training.short_attention import fastest_attention
 from core.training.streams import Group, Streams, lay_out
 from core.training.token_logprobs import chosen_logprobs
@@ -78,7 +79,7 @@ class PackedScorer:
 
     def _hidden(self, streams: Streams) -> torch.Tensor:
         """``(N, H)``: the states that response tokens are predicted from."""
-        with fastest_attention(self.model, streams.tokens):
+        with fastest_attention(self.model, streams.tokens), narrow_casts():
             output = self.model.base_model(
                 input_ids=streams.tokens, position_ids=streams.positions, attention_mask=streams.mask, use_cache=False
             )

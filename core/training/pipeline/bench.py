@@ -10,6 +10,7 @@ from typing import Any
 from core.errors import InputError
 from core.metrics.metric import Metric
 from core.models.hardware import choose_training_placement
+from core.models.held_memory import bound_kernels
 from core.models.loading import LoadedModel, load_causal
 from core.seeds import derived_seed
 from core.training.data.chat_tokens import ChatEncoder
@@ -34,6 +35,7 @@ class Bench:
         folder: of the run's output.
         code: where rewards that are code are looked for; None where the recipe does not allow them.
         data_sha256: of the examples.
+        evaluations: where answers are kept; None for the folder's own place. Runs that share it measure a policy once.
     """
 
     recipe: Recipe
@@ -42,6 +44,7 @@ class Bench:
     folder: Path
     code: Path | None
     team: Team
+    evaluations: Path | None = None
 
     @property
     def metrics(self) -> Mapping[str, Metric]:
@@ -54,7 +57,7 @@ class Bench:
             self.data.split(split),
             self.metrics,
             max_tokens=self.recipe.evaluate.max_tokens,
-            folder=self.folder / EVALUATIONS / split,
+            folder=(self.evaluations or self.folder / EVALUATIONS) / split,
         )
 
     def seed(self, number: int) -> int:
@@ -63,6 +66,7 @@ class Bench:
 
     def load(self, start: Path | None) -> LoadedModel:
         """The model that a stage begins with: the base, or where all weights learn, what the last stage made of it."""
+        bound_kernels()
         whole = self.recipe.adapter is False and start is not None
         return load_causal(str(start) if whole else self.recipe.model, placement=choose_training_placement())
 

@@ -11,6 +11,7 @@ from core.models.hardware import BYTES_PER_NUMBER, Placement, choose_training_pl
 from core.models.locate import locate
 from core.training.data.chat_tokens import ChatEncoder
 from core.training.data.records import SPLITS
+from core.training.memory import planned_bytes_per_token
 from core.training.pipeline.bench import Bench, context_of
 from core.training.pipeline.checks import check_room
 from core.training.pipeline.examples import Example
@@ -31,6 +32,11 @@ _DECODE = 2
 """A token drawn costs about so many tokens read: one at a time, it uses the machine badly."""
 _OPTIMISER_BYTES = 16
 """Of a weight that learns: master, gradient and two moments in float32."""
+_PROCESS_BYTES = 600_000_000
+"""Of a process that trains the smallest of models: Python, torch and transformers, and kernels prepared."""
+_HELD_BY_USED = 1.4
+"""What a process holds for each byte that a step uses for the moment: 1.40 with a step of GRPO, SmolLM2-135M, on a CPU,
+where the allocator cannot use all that was freed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,9 @@ def make_plan(bench: Bench) -> Plan:
     check_room(bench, {split: one.prompts for split, one in lengths.items()}, context_of(config))
     stages = tuple(_stage_plan(stage, bench, lengths) for stage in bench.recipe.stage)
     placement = choose_training_placement()
-    weights, learning = _weights(config, bench)
-    memory = _memory(config, placement, bench, weights, learning, max(stage.piece_tokens for stage in stages))
+    weights, learning, token_bytes = _shapes(config, placement, bench)
+    piece_tokens = max(stage.piece_tokens for stage in stages)
+    memory = _memory(config, placement, bench, weights, learning, token_bytes, piece_tokens)
     return Plan(lengths, stages, weights, learning, memory, placement, located.fingerprint)
 
 
@@ -168,8 +175,9 @@ def _stage_plan(stage: Stage, bench: Bench, lengths: dict[str, Lengths]) -> Stag
     return StagePlan(stage.kind, steps, work + evaluations * evaluation, drawn, piece, note)
 
 
-def _weights(config: Any, bench: Bench) -> tuple[int, int]:
-    """How many weights the model has, and how many of them or of its adapter learn; nothing is loaded."""
+def _shapes(config: Any, placement: Placement, bench: Bench) -> tuple[int, int, float]:
+    """How many weights the model has, how many of them or of its adapter learn, and bytes that layers keep of a token
+    for the backward pass; nothing is loaded."""
     import torch
     import transformers
 
@@ -179,24 +187,32 @@ def _weights(config: Any, bench: Bench) -> tuple[int, int]:
         model = transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     weights = sum(parameter.numel() for parameter in model.parameters())
     choice = bench.recipe.adapter
+    kept = planned_bytes_per_token(model, BYTES_PER_NUMBER[placement.dtype], whole=choice is False)
     if choice is False:
-        return weights, weights
+        return weights, weights, kept
     import re
 
     pattern = re.compile(linear_layers(model, choice.targets))
     layers = [module for path, module in model.named_modules() if pattern.fullmatch(path)]
-    return weights, sum(choice.rank * sum(layer.weight.shape) for layer in layers)
+    return weights, sum(choice.rank * sum(layer.weight.shape) for layer in layers), kept
 
 
-def _memory(config: Any, placement: Placement, bench: Bench, weights: int, learning: int, piece_tokens: float) -> int:
-    """Bytes: weights, what learning adds to them, activations of the largest piece (Korthikanti et al. 2022, eq. 1, the
-    term without attention scores, which are not kept), kept logits."""
+def _memory(
+    config: Any,
+    placement: Placement,
+    bench: Bench,
+    weights: int,
+    learning: int,
+    token_bytes: float,
+    piece_tokens: float,
+) -> int:
+    """Bytes: the process, weights, what learning adds to them, what is kept of the largest piece, its logits."""
     text = config.get_text_config(decoder=True)
     number = BYTES_PER_NUMBER[placement.dtype]
     copies = 2 if bench.recipe.adapter is False else 1
-    activations = 34 / 2 * number * piece_tokens * text.hidden_size * text.num_hidden_layers
     logits = min(piece_tokens * text.vocab_size * number, KEEP_BYTES)
-    return int(weights * number * copies + learning * _OPTIMISER_BYTES + activations + logits)
+    held = weights * number * copies + learning * _OPTIMISER_BYTES
+    return int(_PROCESS_BYTES + held + _HELD_BY_USED * (token_bytes * piece_tokens + logits))
 
 
 def describe_plan(bench: Bench, plan: Plan) -> str:

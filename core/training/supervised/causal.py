@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.models.family import first_position
 from core.training.data.packing import UNTRAINED
+from core.training.narrow_casts import narrow_casts
 from core.training.supervised.objective import Batch, Tally
 from core.training.token_logprobs import chosen_logprobs
 
@@ -51,5 +52,6 @@ def hidden_states(model: Any, batch: Batch) -> torch.Tensor:
             trunk.config.model_type, getattr(trunk.config, "pad_token_id", None) or 0
         )
     cache = {"use_cache": False} if hasattr(trunk.config, "use_cache") else {}
-    states: torch.Tensor = trunk(**inputs, **cache).last_hidden_state
+    with narrow_casts():
+        states: torch.Tensor = trunk(**inputs, **cache).last_hidden_state
     return states

@@ -11,7 +11,15 @@ from core.training.algorithms import GRPO
 from core.training.experience import PromptItem
 from core.training.journal import read_journal
 from core.training.loop import LoopConfig, run
-from core.training.memory import fit_to_memory, free_memory_bytes, kept_bytes_per_token, switch_checkpointing_on
+from core.training.memory import (
+    PEAK_MIB,
+    fit_to_memory,
+    free_memory_bytes,
+    kept_bytes_per_token,
+    planned_bytes_per_token,
+    resident_memory,
+    switch_checkpointing_on,
+)
 from core.training.optimiser import OptimiserConfig
 from core.training.policy import adapted_policy, full_policy
 from core.training.policy_learner import PolicyLearner
@@ -86,6 +94,36 @@ def test_a_policy_learns_the_same_with_checkpointing_and_the_journal_says_so(
         assert read_journal(folder)[0] == {"step": 0, **fit.figures()}
         assert read_journal(folder)[0]["memory/checkpointing"] == on
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+@pytest.mark.parametrize(("name", "whole"), [("qwen2", False), ("qwen2", True), ("gpt2", True)])
+def test_what_layers_keep_is_planned_from_their_shapes(
+    name: str, whole: bool, tiny: Callable[..., LoadedModel]
+) -> None:
+    policy = full_policy(tiny(name), reference=False) if whole else adapted_policy(tiny(name), seed=0, rank=1)
+    planned = planned_bytes_per_token(tiny(name).model, 4, whole=whole)
+    with policy.in_force():
+        assert planned == pytest.approx(kept_bytes_per_token(policy.loaded.model, "cpu"), rel=0.25)
+
+
+def test_each_step_says_what_the_process_holds(tiny: Callable[..., LoadedModel], tmp_path: Path) -> None:
+    items = [PromptItem("0", tuple(b"abc"), "abc")]
+    learner = PolicyLearner(
+        adapted_policy(tiny(), seed=0, rank=2),
+        GRPO(samples=2),
+        FunctionReward(lambda sample: float(len(sample.text)), "length"),
+        items,
+        practice=PracticeConfig(prompts=1, max_tokens=2),
+        optimiser=OptimiserConfig(),
+        steps=2,
+        seed=0,
+    )
+    run(learner, LoopConfig(steps=2, trackers=()), tmp_path)
+    held = resident_memory()
+    for row in read_journal(tmp_path):
+        assert held.keys() <= row.keys()
+        if held:
+            assert 50 < row["memory/resident_mib"] <= row[PEAK_MIB] <= held[PEAK_MIB]
 
 
 def test_free_memory_is_known_here() -> None:
