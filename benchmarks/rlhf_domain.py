@@ -6,8 +6,9 @@ Runs the recipe once a seed (nothing is promoted) and measures every stage's pol
 differ in the first weights of the adapter, the order of the data and what is drawn; data and splits stay. A figure is
 the mean over examples and seeds; its 95 % interval is by bootstrap over groups of examples, each with its mean over the
 seeds, and each seed's own figure stands beside it. Gains are paired by example. Reward and KL are those of the drawn
-responses, at the first and the last five steps of a stage. Begun runs go on where they stand. One JSON object on the
-last line.
+responses, at the first and the last five steps of a stage. Each seed learns in a process of its own, whose most memory
+is told; what seeds have in common, the untrained policy, is measured once. Begun runs go on where they stand. One JSON
+object on the last line.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +29,10 @@ from core.config import settings
 from core.evaluation.intervals import Measure, bootstrap
 from core.products import find_product
 from core.training.journal import read_journal
+from core.training.memory import PEAK_MIB
+from core.training.pipeline.bench import EVALUATIONS, Bench
 from core.training.pipeline.evaluation import Evaluation, policy_key
-from core.training.pipeline.plan import make_plan
+from core.training.pipeline.plan import Plan, make_plan
 from core.training.pipeline.reading import read_recipe
 from core.training.pipeline.recipe import Recipe
 from core.training.pipeline.report import START
@@ -54,21 +59,38 @@ def without_promotion(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"promote": None, "evaluate": metrics})
 
 
-def run_seed(path: Path, overrides: Sequence[str], seed: int, folder: Path, *, restart: bool) -> Run:
+def open_seed(path: Path, overrides: Sequence[str], seed: int, folder: Path) -> Bench:
+    """The recipe with this seed; answers of a policy are kept once for all seeds."""
     recipe = without_promotion(read_recipe(path, [*overrides, f"seed={seed}"]))
-    bench = open_bench(recipe, path, folder / f"seed-{seed}")
+    return replace(open_bench(recipe, path, folder / f"seed-{seed}"), evaluations=folder / EVALUATIONS)
+
+
+def learn_seed(bench: Bench, *, restart: bool) -> None:
+    """Run the recipe, and measure what each stage made; all of it is kept in folders."""
     plan = make_plan(bench)
     run_recipe(bench, plan, restart=restart)
+    read_seed(bench, plan)
+
+
+def read_seed(bench: Bench, plan: Plan) -> Run:
+    """What came of a seed whose recipe has run; what is measured already is read."""
     test = {START: evaluate_policy(bench, "test", policy_key(plan.fingerprint, plan.placement.dtype, {}), None)}
     results, journals = {}, {}
-    for number in range(1, len(recipe.stage) + 1):
+    for number in range(1, len(bench.recipe.stage) + 1):
         place = stage_folder(bench, number)
         result = read_result(place)
         assert result is not None, "the recipe has run"
         results[place.name], journals[place.name] = result, read_journal(place)
         if result.policy_key:
             test[place.name] = evaluate_policy(bench, "test", result.policy_key, place / result.artefact)
-    return Run(seed, test, results, journals)
+    return Run(bench.recipe.seed, test, results, journals)
+
+
+def learn_apart(arguments: Sequence[str], seed: int) -> None:
+    """`learn_seed` in a process of its own, which gives its memory back. Raises `SystemExit` where it fails."""
+    ended = subprocess.run([sys.executable, "-m", "benchmarks.rlhf_domain", *arguments, "--seed", str(seed)])
+    if ended.returncode:
+        raise SystemExit(ended.returncode)
 
 
 def measured(runs: Sequence[Run], stage: str, metric: str, against: str = "") -> dict[str, Any]:
@@ -114,6 +136,11 @@ def practised(runs: Sequence[Run], stage: str) -> dict[str, Any]:
     return told
 
 
+def most_memory(journal: Sequence[Mapping[str, Any]]) -> int | None:
+    """MiB that the process ever held, at the end of a stage; None where the journal does not say."""
+    return max((round(row[PEAK_MIB]) for row in journal if PEAK_MIB in row), default=None)
+
+
 def report(runs: Sequence[Run], metrics: Sequence[str]) -> dict[str, Any]:
     stages = list(runs[0].test)
     return {
@@ -132,6 +159,7 @@ def report(runs: Sequence[Run], metrics: Sequence[str]) -> dict[str, Any]:
         },
         "practice": {stage: told for stage in stages[1:] if (told := practised(runs, stage))},
         "clock seconds": {stage: [round(run.results[stage].seconds) for run in runs] for stage in runs[0].results},
+        "memory MiB": {stage: [most_memory(run.journals[stage]) for run in runs] for stage in runs[0].results},
     }
 
 
@@ -158,6 +186,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for `trivium train run`")
     parser.add_argument("--out", type=Path, help="default: in the cache")
     parser.add_argument("--restart", action="store_true", help="throw away runs of other settings")
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     recipes = find_product(given.product).recipes
     name = given.recipe or next(iter(recipes))
@@ -166,9 +195,14 @@ def main() -> None:
     folder = (
         given.out or settings().cache_dir / "benchmarks" / "rlhf_domain" / f"{given.product}-{Path(recipe.model).name}"
     )
+    if given.seed is not None:
+        learn_seed(open_seed(recipes[name], overrides, given.seed, folder), restart=given.restart)
+        return
     runs: list[Run] = []
     for seed in range(given.seeds):
-        runs.append(run_seed(recipes[name], overrides, seed, folder, restart=given.restart))
+        learn_apart(sys.argv[1:], seed)
+        bench = open_seed(recipes[name], overrides, seed, folder)
+        runs.append(read_seed(bench, make_plan(bench)))
         print(f"\nafter seed {seed}: {describe(report(runs, recipe.metrics))}\n", flush=True)
     told = {
         "benchmark": "rlhf_domain",
