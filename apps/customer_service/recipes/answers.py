@@ -1,10 +1,10 @@
 """Data of the recipe `answers`: a question and passages of help pages, to be answered with the short answer that the
 page on the question gives.
 
-The other passages are of the same page, and the short answer of another one of the same trade, so an answer must come
-from the right place and not merely from the text. The pages are the product's own articles and those of `topics`, other
-trades of which no assistant knows. A topic is a group: a page and its translation are never in two splits, and passages
-of other pages are taken from the same split.
+One of the other passages is of the same page, two are the short answers of others, of the same trade where the split
+has them: an answer must come from the right place and not merely from the text. The pages are the product's own
+articles and those of `topics`, other trades of which no assistant knows. A topic is a group: a page and its translation
+are never in two splits, and passages of other pages are taken from the same split.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from core.training.pipeline.examples import Example, RecipeData
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.15
 """Of the articles' topics; those of other trades say their splits themselves."""
 _ARTICLES_TRADE = "bank"
-_OWN_PASSAGES, _OTHER_PASSAGES = 2, 1
-"""Beside the right one: other passages of the same page, short answers of others."""
+_OWN_PASSAGES, _OTHER_PASSAGES = 1, 2
+"""Beside the right one: other passages of the same page, short answers of others. With a single other answer, a text
+known from practice as an answer was all but always the right one, and there was no need to read the question."""
 _PROMPT: dict[Language, str] = {
     "en": "Answer the customer's question in one or two sentences. Say only what the help text says.\n\n"
     "Help text:\n{passages}\n\nQuestion: {question}",
@@ -142,13 +143,11 @@ def _example(source: _Source, number: int, split: Sequence[_Source]) -> Example:
     name = f"{source.id}/{number}"
     draw = random.Random(name)
     question = source.questions[number]
-    others = [
-        one.answer
-        for one in split
-        if (one.trade, one.language) == (source.trade, source.language) and one.topic != source.topic
-    ]
+    others = [one for one in split if one.language == source.language and one.topic != source.topic]
+    draw.shuffle(others)
+    others.sort(key=lambda one: one.trade != source.trade)  # of the same trade first; a split may have too few of them
     passages = [source.answer, *draw.sample(source.passages, min(_OWN_PASSAGES, len(source.passages)))]
-    passages += draw.sample(others, min(_OTHER_PASSAGES, len(others)))
+    passages += [one.answer for one in others[:_OTHER_PASSAGES]]
     draw.shuffle(passages)
     prompt = _PROMPT[source.language].format(passages="\n".join(f"- {one}" for one in passages), question=question)
     return Example(
