@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from core.training.supervised.label_figures import METRICS, check_metrics, judge
 from core.training.supervised.label_scores import fitted_temperature_of_sets, fitted_threshold, sigmoid
 
 
-def single(labels: Sequence[Any]) -> list[tuple[str]]:
+def single(labels: Iterable[Any]) -> list[tuple[str]]:
     return [(str(label),) for label in labels]
 
 
@@ -38,7 +38,7 @@ def test_sets_of_classes_are_as_scikit_learn_has_them(seed: int) -> None:
     truth, found = draw.integers(2, size=(2, 12, 4))
     truth[0] = 1  # every class is there somewhere
     sets = [[[str(place) for place in np.flatnonzero(row)] for row in rows] for rows in (truth, found)]
-    marks = judge(*sets)
+    marks = judge(sets[0], sets[1])
     for average in ("micro", "macro"):
         assert marks.value(f"{average}_f1") == pytest.approx(f1_score(truth, found, average=average, zero_division=0))
     assert marks.value("exact") == (truth == found).all(axis=1).mean()
@@ -93,7 +93,7 @@ def test_the_threshold_is_the_best_of_all(seed: int) -> None:
     found = fitted_threshold(sure, truth)
 
     def f1(threshold: float) -> float:
-        return f1_score(truth.ravel(), (sure >= threshold).ravel(), zero_division=0)
+        return float(f1_score(truth.ravel(), (sure >= threshold).ravel(), zero_division=0))
 
     assert f1(found) == pytest.approx(max(map(f1, np.unique(sure))))
 
