@@ -18,8 +18,8 @@ from core.errors import ConfigError, UnknownName
 
 if TYPE_CHECKING:
     from core.evaluation.suite import Suite
+    from core.training.pipeline.classes.labelled import LabelledData
     from core.training.pipeline.examples import RecipeData
-    from core.training.pipeline.labelled import LabelledData
 
 ENTRY_POINT_GROUP = "trivium.products"
 

@@ -11,8 +11,8 @@ from core.products import Product
 if TYPE_CHECKING:
     from core.evaluation import Suite
     from core.text import Language
+    from core.training.pipeline.classes.labelled import LabelledData
     from core.training.pipeline.examples import RecipeData
-    from core.training.pipeline.labelled import LabelledData
 
 DEMO_QUESTIONS = (
     "Can I get an extra card?",

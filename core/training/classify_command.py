@@ -15,7 +15,7 @@ from core.products import Command
 
 if TYPE_CHECKING:
     from core.models.adapters import Measurement
-    from core.training.pipeline.class_recipe import ClassRecipe
+    from core.training.pipeline.classes.recipe import ClassRecipe
     from core.training.supervised.classifier import Classifier
 
 
@@ -44,9 +44,9 @@ def _configure_classify(parser: argparse.ArgumentParser) -> None:
 
 def _classify(arguments: argparse.Namespace) -> int:
     from core.models.locate import locate
-    from core.training.pipeline.class_bench import open_class_bench
-    from core.training.pipeline.class_plan import describe_class_plan
-    from core.training.pipeline.class_run import run_class_recipe
+    from core.training.pipeline.classes.bench import open_class_bench
+    from core.training.pipeline.classes.plan import describe_class_plan
+    from core.training.pipeline.classes.run import run_class_recipe
     from core.training.supervised.classifier_card import check_free, read_classifier_card
     from core.training.supervised.classifier_store import copy_classifier
 
@@ -126,7 +126,7 @@ def _recipe(arguments: argparse.Namespace) -> ClassRecipe:
     from core.config import settings
     from core.errors import InputError
     from core.training.data.prepare import load_prepared
-    from core.training.pipeline.class_recipe import ClassRecipe
+    from core.training.pipeline.classes.recipe import ClassRecipe
     from core.training.supervised.classify import task_of
     from core.training.supervised.label_figures import METRICS
 

@@ -13,7 +13,7 @@ from apps.customer_service.knowledge.articles import DEMO_FOLDER, Article, load_
 from core.text import Language
 from core.training.data.records import SPLITS, Labelled
 from core.training.data.splits import place_of
-from core.training.pipeline.labelled import LabelledData
+from core.training.pipeline.classes.labelled import LabelledData
 
 _TEST, _VALIDATION = 2, 1
 """Of a topic's questions in each language."""

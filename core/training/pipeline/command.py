@@ -54,10 +54,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _opened(arguments: argparse.Namespace) -> tuple[bool, str, Callable[..., Outcome]]:
     """Whether this process is the first, the plan in words, and what runs the recipe."""
-    from core.training.pipeline.class_bench import open_class_bench
-    from core.training.pipeline.class_plan import describe_class_plan
-    from core.training.pipeline.class_recipe import ClassRecipe
-    from core.training.pipeline.class_run import run_class_recipe
+    from core.training.pipeline.classes.bench import open_class_bench
+    from core.training.pipeline.classes.plan import describe_class_plan
+    from core.training.pipeline.classes.recipe import ClassRecipe
+    from core.training.pipeline.classes.run import run_class_recipe
     from core.training.pipeline.plan import describe_plan, make_plan
     from core.training.pipeline.reading import find_recipe, read_any
     from core.training.pipeline.run import open_bench, run_recipe

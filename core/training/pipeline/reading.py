@@ -15,7 +15,7 @@ from core.config import settings
 from core.errors import InputError, UnknownName
 from core.files import decode_text, read_bytes
 from core.products import load_products
-from core.training.pipeline.class_recipe import KIND, ClassifyStage, ClassRecipe
+from core.training.pipeline.classes.recipe import KIND, ClassifyStage, ClassRecipe
 from core.training.pipeline.placing import settings_of
 from core.training.pipeline.recipe import Recipe, Stage
 

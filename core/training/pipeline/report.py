@@ -12,10 +12,10 @@ from core.evaluation.intervals import Measure
 from core.files import write_atomic
 from core.training.data.records import SPLITS
 from core.training.pipeline.bench import Bench
-from core.training.pipeline.class_recipe import ClassRecipe
+from core.training.pipeline.classes.labelled import LabelledData
+from core.training.pipeline.classes.recipe import ClassRecipe
 from core.training.pipeline.evaluation import Evaluation
 from core.training.pipeline.examples import RecipeData
-from core.training.pipeline.labelled import LabelledData
 from core.training.pipeline.progress import duration
 from core.training.pipeline.promotion import Verdict
 from core.training.pipeline.recipe import Recipe

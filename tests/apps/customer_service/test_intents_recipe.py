@@ -8,9 +8,9 @@ import pytest
 from apps.customer_service.recipes.intents import intents
 from core.text import Language
 from core.training.data.records import SPLITS, Labelled
-from core.training.pipeline.class_bench import open_class_bench
-from core.training.pipeline.class_recipe import ClassRecipe
-from core.training.pipeline.labelled import check_labelled, group_of
+from core.training.pipeline.classes.bench import open_class_bench
+from core.training.pipeline.classes.labelled import check_labelled, group_of
+from core.training.pipeline.classes.recipe import ClassRecipe
 from core.training.pipeline.reading import known_recipes, read_any
 
 

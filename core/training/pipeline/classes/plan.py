@@ -12,7 +12,7 @@ from core.models.hardware import choose_placement, memory_bytes
 from core.models.locate import locate
 from core.training.data.card import label_counts
 from core.training.data.records import SPLITS
-from core.training.pipeline.class_bench import ClassBench, family_named
+from core.training.pipeline.classes.bench import ClassBench, family_named
 
 _WEIGHT_BYTES, _LEARNING_BYTES = 4, 12
 """In float32: a weight; gradient and two moments of one that learns."""

@@ -12,7 +12,7 @@ from typing import Any
 from core.evaluation.intervals import Measure
 from core.files import write_atomic
 from core.training.data.records import LabelledSpan, Record
-from core.training.pipeline.labelled import group_of
+from core.training.pipeline.classes.labelled import group_of
 from core.training.supervised.classifier import Classifier
 from core.training.supervised.classify import Finding, found_in, truth_of
 from core.training.supervised.label_figures import Item, Judged, judge

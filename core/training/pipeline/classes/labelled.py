@@ -19,7 +19,7 @@ from core.training.data.importing import import_sources
 from core.training.data.prepare import load_prepared
 from core.training.data.records import SPLITS, Record
 from core.training.data.splits import Fractions, assign_splits, settle_given
-from core.training.pipeline.class_recipe import ClassRecipe
+from core.training.pipeline.classes.recipe import ClassRecipe
 from core.training.pipeline.examples import TEST_SHARE, VALIDATION_SHARE, RecipeData, product_data
 from core.training.supervised.classifier_card import Task
 from core.training.supervised.classify import class_names, task_of, truth_of

@@ -18,11 +18,11 @@ from core.cli import main
 from core.errors import InputError, UnknownName
 from core.training.journal import Journal, read_journal
 from core.training.launch import launch_command
-from core.training.pipeline import class_run
-from core.training.pipeline.class_bench import open_class_bench
-from core.training.pipeline.class_recipe import ClassRecipe
-from core.training.pipeline.class_run import run_class_recipe
-from core.training.pipeline.labelled import LabelledData, check_labelled
+from core.training.pipeline.classes import run as class_run
+from core.training.pipeline.classes.bench import open_class_bench
+from core.training.pipeline.classes.labelled import LabelledData, check_labelled
+from core.training.pipeline.classes.recipe import ClassRecipe
+from core.training.pipeline.classes.run import run_class_recipe
 from core.training.pipeline.reading import read_any, read_recipe
 from core.training.pipeline.run import Outcome
 from core.training.supervised.classifier_card import read_classifier_card
@@ -151,7 +151,7 @@ def test_a_finished_run_loads_no_model_and_another_recipe_is_refused(
     first = run(path, out)
     with monkeypatch.context() as patch:
         patch.setattr(class_run, "begin_classifier", lambda *_: pytest.fail("it learned again"))
-        patch.setattr("core.training.pipeline.class_bench.load_encoder", lambda *_: pytest.fail("a model was loaded"))
+        patch.setattr("core.training.pipeline.classes.bench.load_encoder", lambda *_: pytest.fail("a model was loaded"))
         again = run(path, out, "stage.1.samples_every=1")  # how often is written down changes no result
     assert {**again.report, "recipe": None, "promotion": None} == {**first.report, "recipe": None, "promotion": None}
     with pytest.raises(InputError, match="of another recipe: stage 1"):
@@ -195,7 +195,7 @@ def test_two_processes_come_to_the_same(write_recipe: WriteRecipe, tmp_path: Pat
     assert main(["train", "run", str(path), "--out", str(tmp_path / "alone")]) == 0
     command = ["-m", "core.cli", "train", "run", str(path), "--out", str(tmp_path / "two")]
     arguments, environment = launch_command("ddp-cpu", command, processes=2)
-    root = str(Path(__file__).parents[4])
+    root = str(Path(__file__).parents[5])
     environment = {**os.environ, **environment, "OMP_NUM_THREADS": "1", "PYTHONPATH": root}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-4000:]

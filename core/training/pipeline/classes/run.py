@@ -23,9 +23,9 @@ from core.progress import ProgressCallback
 from core.training.data.records import SPLITS
 from core.training.loop import LoopReport
 from core.training.pipeline.bench import EVALUATIONS
-from core.training.pipeline.class_bench import ClassBench
-from core.training.pipeline.class_evaluation import ClassEvaluation, evaluated, shown
-from core.training.pipeline.class_recipe import KIND
+from core.training.pipeline.classes.bench import ClassBench
+from core.training.pipeline.classes.evaluation import ClassEvaluation, evaluated, shown
+from core.training.pipeline.classes.recipe import KIND
 from core.training.pipeline.folder import alone_in, begin_folder, room_in
 from core.training.pipeline.progress import RecipeProgress
 from core.training.pipeline.promotion import Verdict, decided

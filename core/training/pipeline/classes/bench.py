@@ -15,8 +15,8 @@ from core.models.hardware import Placement, choose_placement
 from core.models.loading import LoadedModel, load_causal, load_encoder
 from core.models.locate import locate
 from core.seeds import derived_seed
-from core.training.pipeline.class_recipe import ClassifyStage, ClassRecipe
-from core.training.pipeline.labelled import LabelledData, check_labelled, load_labelled, sha256_of_records
+from core.training.pipeline.classes.labelled import LabelledData, check_labelled, load_labelled, sha256_of_records
+from core.training.pipeline.classes.recipe import ClassifyStage, ClassRecipe
 from core.training.supervised.label_figures import check_metrics
 from core.training.team import Team, current_team
 
