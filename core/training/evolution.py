@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.errors import InputError
 from core.inference.generator import Sampling
 from core.inference.rollout import TokenSampler
 from core.seeds import derived_seed
 from core.training.checkpoint import State
+from core.training.config import Config
 from core.training.experience import PromptItem, as_sample
 from core.training.policy import Policy
 from core.training.reward import Reward
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class EvolutionConfig(BaseModel):
+class EvolutionConfig(Config):
     """How a generation is made up.
 
     Attributes:
@@ -38,8 +39,6 @@ class EvolutionConfig(BaseModel):
         prompts: that each perturbed policy answers, the same for all in a generation.
         temperature: 0 answers greedily, so that policies are compared and not their luck.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pairs: int = Field(8, ge=1)
     deviation: float = Field(0.01, gt=0)

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.errors import InputError
 from core.training.checkpoint import State
+from core.training.config import Config
 from core.training.optimiser import OptimiserConfig
 from core.training.policy_learner import PolicyLearner
 from core.training.preference.learner import PreferencePair
@@ -26,14 +27,12 @@ from core.training.team import Alone, Team, by_first
 _REWARD = RewardModelConfig.model_validate({})
 
 
-class AlternationConfig(BaseModel):
+class AlternationConfig(Config):
     """How often each of the two steps. `warm_up`: steps in which only f_ψ learns; `recent`: pairs to learn from.
 
     With 64 responses a step, 4, 8 and 16 `reward_steps` of 16 pairs raised the task's reward by .23, .25 and .30
     (docs/LOG.md): f_ψ is the slower of the two.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reward_steps: int = Field(4, ge=1)
     warm_up: int = Field(5, ge=0)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.models.held_memory import bound_kernels, give_freed_back
 from core.progress import ProgressCallback
 from core.training.checkpoint import State, latest_checkpoint, read_state, save_checkpoint, write_state
+from core.training.config import Config
 from core.training.faults import CheckpointFailed, Diverged
 from core.training.journal import Journal, NoJournal
 from core.training.memory import resident_memory
@@ -46,10 +47,8 @@ class Learner(Protocol):
         ...
 
 
-class Cadence(BaseModel):
+class Cadence(Config):
     """How often what, in steps. `patience`: stop after so many evaluations without a better one; 0 never stops."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     checkpoint_every: int = Field(50, ge=1)
     evaluate_every: int = Field(0, ge=0)

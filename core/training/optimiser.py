@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.errors import InputError
+from core.training.config import Config
 from core.training.team import Alone, Team
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ _BUCKET_NUMBERS = 2**24
 """Gradients are summed over processes so many numbers at a time: 64 MiB."""
 
 
-class OptimiserConfig(BaseModel):
+class OptimiserConfig(Config):
     """How to step. `schedule` says how the learning rate goes down to 0 after the warm-up, or that it stays."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: float = Field(1e-5, gt=0)
     beta1: float = Field(0.9, ge=0, lt=1)

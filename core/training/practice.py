@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.inference.generator import Sampling
 from core.inference.rollout import SampledTokens
+from core.training.config import Config
 from core.training.endpoint_sampler import Sampler
 from core.training.experience import PromptItem, as_sample
 from core.training.kl_control import KLControl
@@ -23,7 +24,7 @@ from core.training.streams import Group
 from core.training.team import Team, gathered, share
 
 
-class PracticeConfig(BaseModel):
+class PracticeConfig(Config):
     """How a step is made up.
 
     Attributes:
@@ -34,8 +35,6 @@ class PracticeConfig(BaseModel):
             memory and changes nothing else.
         kl: the KL coefficient and its target.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     prompts: int = Field(8, ge=1)
     max_tokens: int = Field(64, ge=1)

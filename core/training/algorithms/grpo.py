@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.training.advantages import group_relative, step_relative
+from core.training.config import Config
 from core.training.experience import Experience, Targets
 from core.training.losses import clipped_policy_loss, kl_estimate
 from core.training.masked import masked_mean
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from core.training.scorer import TokenScores
 
 
-class GRPO(BaseModel):
+class GRPO(Config):
     """See the module.
 
     Attributes:
@@ -30,8 +31,6 @@ class GRPO(BaseModel):
         trace: None gives all tokens of a response the advantage of the whole. A number gives each the advantage of
             what was won from its step on, a later step counting `trace` as much each; the reward must be stepwise.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["grpo"] = "grpo"
     samples: int = Field(8, ge=2)

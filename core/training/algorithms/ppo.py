@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.training.advantages import generalised_advantages, token_rewards
+from core.training.config import Config
 from core.training.experience import Experience, Targets
 from core.training.losses import clipped_policy_loss, clipped_value_loss
 from core.training.masked import masked_mean, whiten
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from core.training.scorer import TokenScores
 
 
-class PPO(BaseModel):
+class PPO(Config):
     """See the module. `entropy` above 0 rewards spread-out distributions; `value_weight` is the value loss's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["ppo"] = "ppo"
     samples: int = Field(1, ge=1)

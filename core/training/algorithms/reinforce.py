@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from core.training.advantages import leave_one_out, self_critical
+from core.training.config import Config
 from core.training.experience import Experience, Targets
 from core.training.losses import clipped_policy_loss, score_function_loss
 from core.training.masked import masked_mean
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from core.training.scorer import TokenScores
 
 
-class Reinforce(BaseModel):
+class Reinforce(Config):
     """See the module.
 
     Attributes:
@@ -27,8 +28,6 @@ class Reinforce(BaseModel):
             score (Rennie et al. 2017), the mean of all scores of the step, or nothing.
         clip: the bound of the ratio when an experience is used more than once.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["reinforce"] = "reinforce"
     baseline: Literal["leave_one_out", "self_critical", "mean", "none"] = "leave_one_out"

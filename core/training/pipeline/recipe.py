@@ -10,10 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from core.models.adapter_config import Targets
 from core.training.algorithms import GRPO, PPO, Reinforce
+from core.training.config import Config
 from core.training.data.chat_tokens import LearntAnswers
 from core.training.evolution import EvolutionConfig
 from core.training.ift import AlternationConfig
@@ -29,20 +30,14 @@ REWARD_MODEL = "reward_model"
 """The name of the last reward stage's result in a later stage's `metric`."""
 
 
-class Strict(BaseModel):
-    """A table that takes no unknown settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AdapterChoice(Strict):
+class AdapterChoice(Config):
     """The LoRA that learns."""
 
-    rank: int = Field(16, ge=1)
+    rank: int = Field(16, ge=1, le=1024)
     targets: Targets = "attention"
 
 
-class DataChoice(Strict):
+class DataChoice(Config):
     """Where the examples come from: one of `suite` (what a product declares), `prepared` (a folder of `trivium train
     prepare`), `file` (JSONL). `train`, `validation`, `test`: at most so many of each, spread evenly."""
 
@@ -60,7 +55,7 @@ class DataChoice(Strict):
         return self
 
 
-class EvaluateChoice(Strict):
+class EvaluateChoice(Config):
     """How it is measured: responses are greedy, of at most `max_tokens`; `samples` of them stand in the report."""
 
     metrics: tuple[str, ...] = ()
@@ -68,7 +63,7 @@ class EvaluateChoice(Strict):
     samples: int = Field(5, ge=0)
 
 
-class PromoteChoice(Strict):
+class PromoteChoice(Config):
     """Which measure decides, on validation, and the adapter's name; default: the recipe's."""
 
     metric: str
@@ -83,7 +78,7 @@ class Pace(Cadence):
     samples_every: int = Field(10, ge=0)
 
 
-class Judged(Strict):
+class Judged(Config):
     """How responses are drawn of which a metric says which is better: so many to each prompt, for at most so many."""
 
     samples: int = Field(4, ge=2)
@@ -92,7 +87,7 @@ class Judged(Strict):
     temperature: float = Field(1.0, gt=0, le=10)
 
 
-class AnyStage(Strict):
+class AnyStage(Config):
     """What all stages share."""
 
     loop: Pace = Field(default_factory=Pace)
@@ -155,7 +150,7 @@ class RewardStage(AnyStage):
         return False
 
 
-class EndpointChoice(Strict):
+class EndpointChoice(Config):
     """A vLLM server that draws responses, the base model `model` at `url`. It is sent the adapter each `sync_every`
     steps, through a folder it can read; 0 never does, and it then draws from what it serves."""
 
@@ -258,7 +253,7 @@ Stage = Annotated[
 POLICY_STAGES = (PPOStage, GRPOStage, ReinforceStage)
 
 
-class Recipe(Strict):
+class Recipe(Config):
     """A recipe.
 
     Attributes:

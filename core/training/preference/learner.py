@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.errors import InputError
 from core.training.checkpoint import State
+from core.training.config import Config
 from core.training.faults import Diverged
 from core.training.optimiser import Optimiser, OptimiserConfig
 from core.training.policy import Policy
@@ -34,11 +35,9 @@ class PreferencePair:
     rejected: tuple[int, ...]
 
 
-class PreferenceConfig(BaseModel):
+class PreferenceConfig(Config):
     """Which objective and how much at a time. KTO takes each response of a pair as good or bad by itself; its reference
     point is estimated over the `piece_pairs` that go through the model together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     objective: Literal["dpo", "ipo", "kto"] = "dpo"
     beta: float = Field(0.1, gt=0)

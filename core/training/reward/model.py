@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.errors import InputError
 from core.models.adapter_config import Targets, lora_config
 from core.models.adapter_set import AdapterSet
 from core.training.checkpoint import State
+from core.training.config import Config
 from core.training.faults import Diverged
 from core.training.optimiser import Optimiser, OptimiserConfig
 from core.training.preference.learner import PreferencePair
@@ -151,11 +152,9 @@ def new_reward_model(
     return RewardModel(adapters, adapter, scorer, head, end_id)
 
 
-class RewardModelConfig(BaseModel):
+class RewardModelConfig(Config):
     """How it learns. `margin`: the preferred response must win by this much; `centring` holds rewards around 0
     (Eisenstein et al. 2023), where differences alone leave their level open."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pairs: int = Field(16, ge=1)
     piece_pairs: int = Field(4, ge=1)

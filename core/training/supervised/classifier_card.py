@@ -31,7 +31,7 @@ class ClassifierCard(BaseModel):
         sha256: of the weights' file; `save` fills it in.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     version: Literal[1] = 1
     task: Task

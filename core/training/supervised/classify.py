@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.errors import InputError
 from core.models.loading import LoadedModel
 from core.progress import ProgressCallback
+from core.training.config import Config
 from core.training.data.batches import BucketedBatches
 from core.training.data.records import Labelled, MultiLabelled, Record, SpanLabelled, TextPair
 from core.training.data.text_tokens import LabelledTokens, classified_sequences, label_names, tag_names
@@ -43,7 +44,7 @@ _TASKS: Mapping[type[Record], Task] = {
 }
 
 
-class ClassifyConfig(BaseModel):
+class ClassifyConfig(Config):
     """How to learn.
 
     Attributes:
@@ -55,8 +56,6 @@ class ClassifyConfig(BaseModel):
         easy_first: orders the first epoch.
         dropout: of what the head is given.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trainable: TrainableConfig = Field(default_factory=TrainableConfig)
     optimiser: OptimiserConfig = Field(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.errors import InputError
 from core.models.loading import LoadedModel
+from core.training.config import Config
 from core.training.data.packing import UNTRAINED
 from core.training.supervised.causal import hidden_states
 from core.training.supervised.objective import Batch, Tally
@@ -26,7 +27,7 @@ _PIECE_NUMBERS = 2**22
 """Logits of a piece: 16 MiB in float32, for each of the two models."""
 
 
-class DistillationConfig(BaseModel):
+class DistillationConfig(Config):
     """How to learn from a teacher.
 
     Attributes:
@@ -35,8 +36,6 @@ class DistillationConfig(BaseModel):
         direction: "forward" KL(teacher ‖ student) covers all the teacher would say, "reverse" KL(student ‖ teacher)
             keeps the student from what the teacher would not say (Gu et al. 2024, "MiniLLM", section 2).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float = Field(2.0, gt=0)
     soft: float = Field(0.9, ge=0, le=1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.errors import InputError, ModelNotAvailable
 from core.models.adapters import AdapterCard, Measurement
@@ -20,6 +20,7 @@ from core.models.hardware import Placement
 from core.models.loading import LoadedModel, load_causal, load_encoder, load_masked_lm
 from core.models.staging import new_model_folder
 from core.progress import ProgressCallback
+from core.training.config import Config
 from core.training.data.batches import Batches, PackedBatches
 from core.training.data.masking import MaskedBatches, masked_texts, masking_rule
 from core.training.data.packing import causal_blocks
@@ -43,10 +44,8 @@ _EMBEDDING_RULES = (
 )
 
 
-class PretrainConfig(BaseModel):
+class PretrainConfig(Config):
     """How to learn; `rows` are in a batch, blocks or texts of at most `max_tokens`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     way: Way
     trainable: TrainableConfig = Field(default_factory=lambda: TrainableConfig(weights="full"))

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from core.errors import InputError
 from core.models.adapter_config import Targets, lora_config
 from core.models.adapter_set import AdapterSet
 from core.models.loading import LoadedModel
+from core.training.config import Config
 from core.training.seeds import seeded
 
 if TYPE_CHECKING:
@@ -24,13 +25,11 @@ if TYPE_CHECKING:
 ADAPTER = "task"
 
 
-class TrainableConfig(BaseModel):
+class TrainableConfig(Config):
     """`rank`, `targets` and `dropout` are of the adapter, see `core.models.adapter_config.lora_config`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     weights: Literal["lora", "full", "none"] = "lora"
-    rank: int = Field(16, ge=1)
+    rank: int = Field(16, ge=1, le=1024)
     targets: Targets = "attention"
     dropout: float = Field(0.0, ge=0, lt=1)
 

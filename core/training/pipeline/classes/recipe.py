@@ -10,8 +10,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from core.training.config import Config
 from core.training.loop import LoopConfig
-from core.training.pipeline.recipe import AnyStage, DataChoice, PromoteChoice, Strict
+from core.training.pipeline.recipe import AnyStage, DataChoice, PromoteChoice
 from core.training.supervised.classify import ClassifyConfig
 
 KIND = "classify"
@@ -30,14 +31,14 @@ class ClassifyStage(AnyStage, ClassifyConfig):
         return LoopConfig(steps=self.steps, **self.loop.model_dump())
 
 
-class ClassEvaluate(Strict):
+class ClassEvaluate(Config):
     """What is measured, see `core.training.supervised.label_figures.METRICS`; `samples` of test stand in the report."""
 
     metrics: tuple[str, ...] = ()
     samples: int = Field(5, ge=0)
 
 
-class ClassRecipe(Strict):
+class ClassRecipe(Config):
     """A recipe of classes.
 
     Attributes:

@@ -65,6 +65,8 @@ def test_an_unknown_setting_is_named_with_its_line_and_the_likely_one(write_reci
         ([GRPO], ["seed=x"], "the recipe, seed"),
         ([GRPO], ["data.suite=x"], "name one of suite, prepared, file"),
         ([GRPO], ["adapter.rnk=3"], "'adapter.rnk' is no setting"),
+        ([GRPO], ["adapter.rank=999999999"], "adapter.rank: Input should be less than or equal to 1024"),
+        ([GRPO], ["stage.1.learning_rate=inf"], "learning_rate: Input should be a finite number"),
     ],
 )
 def test_bad_recipes_are_refused_in_words(
