@@ -17,14 +17,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.word_models import random_model, word_tokenizer
 from core.metrics.metric import Milestone
-from core.models.hardware import Placement
-from core.models.loading import LoadedModel
 from core.training.algorithms import GRPO
 from core.training.experience import PromptItem
 from core.training.optimiser import OptimiserConfig
@@ -63,41 +61,6 @@ def kind_of(word: str) -> int:
     return int(word.removeprefix("w")) % KINDS if word.startswith("w") else -1
 
 
-def tokenizer() -> Any:
-    """One token a word."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    words = ["<pad>", "<end>", *(f"w{number}" for number in range(KINDS * WORDS_OF_A_KIND))]
-    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<pad>"))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token="<end>", pad_token="<pad>", unk_token="<pad>", model_max_length=32
-    )
-
-
-def random_model(seed: int) -> LoadedModel:
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    tokens = tokenizer()
-    torch.manual_seed(seed)
-    config = Qwen2Config(
-        vocab_size=len(tokens),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=32,
-        initializer_range=0.2,
-        bos_token_id=None,
-        eos_token_id=tokens.eos_token_id,
-        pad_token_id=tokens.pad_token_id,
-    )
-    model = Qwen2ForCausalLM(config).eval()
-    return LoadedModel("kinds", model, tokens, Placement("cpu", "float32", "small"), Path(), "random")
-
-
 def prompts(tokens: Any) -> list[PromptItem]:
     """Every order of the four kinds, with one word for each."""
     texts = [" ".join(f"w{kind}" for kind in kinds) for kinds in product(range(KINDS), repeat=KINDS)]
@@ -106,7 +69,8 @@ def prompts(tokens: Any) -> list[PromptItem]:
 
 def learned(trace: float | None, rate: float, seed: int) -> float:
     """Mean reward of the last steps of one run."""
-    loaded = random_model(seed)
+    words = [f"w{number}" for number in range(KINDS * WORDS_OF_A_KIND)]
+    loaded = random_model("kinds", word_tokenizer(words, 32), seed, spread=0.2, tied=False)
     learner = PolicyLearner(
         full_policy(loaded),
         GRPO(samples=8, trace=trace, kl=0),

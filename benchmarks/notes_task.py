@@ -12,13 +12,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.word_models import random_model, word_tokenizer
 from core.metrics.metric import Context
-from core.models.hardware import Placement
 from core.models.loading import LoadedModel
 from core.training.data.batches import BucketedBatches
 from core.training.data.packing import UNTRAINED
@@ -77,15 +76,7 @@ def careless_answer(puzzle: Puzzle, source: random.Random) -> tuple[str, ...]:
 
 def tokenizer() -> Any:
     """One token a word."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    words = ["<pad>", "<end>", *MARKS, *TIMES, *(word for column in WORDS for word in column)]
-    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<pad>"))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token="<end>", pad_token="<pad>", unk_token="<pad>", model_max_length=64
-    )
+    return word_tokenizer([*MARKS, *TIMES, *(word for column in WORDS for word in column)], most_tokens=64)
 
 
 def prompt_items(chosen: Sequence[Puzzle], tokens: Any) -> list[PromptItem]:
@@ -103,26 +94,9 @@ def prompt_items(chosen: Sequence[Puzzle], tokens: Any) -> list[PromptItem]:
 
 def starting_policy(steps: int, seed: int, *, learning_rate: float = 2e-3, rows: int = 64) -> LoadedModel:
     """A two-layer model trained on `steps` batches, no prompt seen twice; careless answers from the middle on."""
-    import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
     tokens = tokenizer()
-    torch.manual_seed(seed)
-    config = Qwen2Config(
-        vocab_size=len(tokens),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=64,
-        initializer_range=0.05,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokens.eos_token_id,
-        pad_token_id=tokens.pad_token_id,
-    )
-    model = Qwen2ForCausalLM(config)
+    loaded = random_model("notes", tokens, seed, spread=0.05, tied=True)
+    model = loaded.model.train()
     source = random.Random(seed)
     sequences, labels = [], []
     for number, puzzle in enumerate(puzzles(steps * rows, seed)):
@@ -146,4 +120,4 @@ def starting_policy(steps: int, seed: int, *, learning_rate: float = 2e-3, rows:
         if index % 100 == 99:
             print(f"starting policy, step {index + 1}: loss {figures['loss']:.3f}", flush=True)
     model.eval()
-    return LoadedModel("notes", model, tokens, Placement("cpu", "float32", "small"), Path(), "random")
+    return loaded

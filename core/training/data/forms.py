@@ -176,13 +176,18 @@ def _labelled(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
     return Labelled(text=text_of(values, "text"), label=_label_of(values["label"]), **about)
 
 
+def _list_in(given: Any, what: str) -> Any:
+    """A list that stands as JSON in a cell of a table, read; anything else as it is."""
+    if not isinstance(given, str) or not given.lstrip().startswith("["):
+        return given
+    try:
+        return strict_json(given)
+    except ValueError as error:
+        raise InputError(f"the {what} are not JSON: {error}") from error
+
+
 def _multilabelled(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
-    given = values["label"]
-    if isinstance(given, str) and given.lstrip().startswith("["):  # a cell of a table
-        try:
-            given = strict_json(given)
-        except ValueError as error:
-            raise InputError(f"the labels are not JSON: {error}") from error
+    given = _list_in(values["label"], "labels")
     labels = {_label_of(label) for label in (given if isinstance(given, list) else [given])}
     return MultiLabelled(text=text_of(values, "text"), labels=tuple(sorted(labels)), **about)
 
@@ -194,12 +199,7 @@ def _pairs(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
 
 def _spans(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
     text = text_of(values, "text")
-    given = values["spans"] if "spans" in values else values["label"]
-    if isinstance(given, str):  # a cell of a table
-        try:
-            given = strict_json(given)
-        except ValueError as error:
-            raise InputError(f"the spans are not JSON: {error}") from error
+    given = _list_in(values["spans"] if "spans" in values else values["label"], "spans")
     if not isinstance(given, list):
         raise InputError(f"the spans are {type(given).__name__}, not a list")
     return SpanLabelled(text=text, spans=check_spans(text, tuple(map(_span, given))), **about)
@@ -220,12 +220,7 @@ def _span(given: object) -> LabelledSpan:
 
 
 def _chat(values: Mapping[str, Any], about: dict[str, Any]) -> Record:
-    given = values["messages"]
-    if isinstance(given, str) and given.lstrip().startswith("["):  # a cell of a table
-        try:
-            given = strict_json(given)
-        except ValueError as error:
-            raise InputError(f"the messages are not JSON: {error}") from error
+    given = _list_in(values["messages"], "messages")
     return Chat(turns=chat_of(given, system=values.get("system")), **about)
 
 
