@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from core.config import settings
 from core.errors import InputError, UnreadableFile
@@ -24,6 +24,7 @@ from core.training.data.splits import place_of
 
 _FIELDS = {"id", "prompt", "messages", "response", "references", "rejected", "evidence", "group", "split"}
 D = TypeVar("D")
+E = TypeVar("E")
 VALIDATION_SHARE, TEST_SHARE = 0.15, 0.15
 """Of the groups of a file that does not say its splits."""
 
@@ -68,27 +69,33 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class RecipeData:
-    """Three splits of examples; `metrics` are measures of the product's own that recipes may name."""
+class Splits(Generic[E]):
+    """What is learned from, what is chosen by, what is reported on."""
 
     name: str
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...]
-    test: tuple[Example, ...]
-    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    train: tuple[E, ...]
+    validation: tuple[E, ...]
+    test: tuple[E, ...]
 
-    def split(self, name: str) -> tuple[Example, ...]:
+    def split(self, name: str) -> tuple[E, ...]:
         """ "train", "validation" or "test"."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
-    def limited(self, limits: Mapping[str, int | None]) -> RecipeData:
-        """At most so many examples of each split, spread evenly."""
+    def limited(self, limits: Mapping[str, int | None]) -> Self:
+        """At most so many of each split, spread evenly."""
 
-        def kept(name: str) -> tuple[Example, ...]:
+        def kept(name: str) -> tuple[E, ...]:
             rows = self.split(name)
             return tuple(rows[place] for place in spread(len(rows), limits.get(name)))
 
         return replace(self, train=kept("train"), validation=kept("validation"), test=kept("test"))
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeData(Splits[Example]):
+    """Three splits of examples; `metrics` are measures of the product's own that recipes may name."""
+
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
 
 def sha256_of_examples(data: RecipeData, splits: Sequence[str] = SPLITS) -> str:

@@ -55,12 +55,17 @@ class DataChoice(Config):
         return self
 
 
-class EvaluateChoice(Config):
-    """How it is measured: responses are greedy, of at most `max_tokens`; `samples` of them stand in the report."""
+class MeasureChoice(Config):
+    """What is measured; `samples` of test stand in the report."""
 
     metrics: tuple[str, ...] = ()
-    max_tokens: int = Field(64, ge=1)
     samples: int = Field(5, ge=0)
+
+
+class EvaluateChoice(MeasureChoice):
+    """How it is measured: responses are greedy, of at most `max_tokens`."""
+
+    max_tokens: int = Field(64, ge=1)
 
 
 class PromoteChoice(Config):
@@ -253,24 +258,49 @@ Stage = Annotated[
 POLICY_STAGES = (PPOStage, GRPOStage, ReinforceStage)
 
 
-class Recipe(Config):
-    """A recipe.
+class AnyRecipe(Config):
+    """What recipes of every kind say.
 
     Attributes:
-        name: of its output and, by default, its adapter; "" until `reading` takes the file's.
-        adapter: what learns; False trains all weights, for tiny models, and the result is a model's folder.
-        run_code: allows rewards "module:function"; that code runs with the rights of whoever runs the recipe.
+        name: of its output and, by default, of what it makes; "" until `reading` takes the file's.
     """
 
     name: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]{0,63})?$")
     model: str
-    adapter: AdapterChoice | Literal[False] = Field(default_factory=AdapterChoice)
     seed: int = Field(0, ge=0)
-    run_code: bool = False
     data: DataChoice
+    evaluate: MeasureChoice = Field(default_factory=MeasureChoice)
+    promote: PromoteChoice | None = None
+
+    @model_validator(mode="after")
+    def _chosen_by_something(self) -> Self:
+        if self.promote is None and not self.evaluate.metrics:
+            raise ValueError("name a metric to choose by: [promote] metric, or [evaluate] metrics")
+        return self
+
+    @property
+    def choice(self) -> str:
+        """The metric that checkpoints are chosen by, and what is made promoted."""
+        return self.promote.metric if self.promote else self.evaluate.metrics[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Everything that is measured: `choice` first."""
+        return tuple(dict.fromkeys([self.choice, *self.evaluate.metrics]))
+
+
+class Recipe(AnyRecipe):
+    """A recipe.
+
+    Attributes:
+        adapter: what learns; False trains all weights, for tiny models, and the result is a model's folder.
+        run_code: allows rewards "module:function"; that code runs with the rights of whoever runs the recipe.
+    """
+
+    adapter: AdapterChoice | Literal[False] = Field(default_factory=AdapterChoice)
+    run_code: bool = False
     stage: tuple[Stage, ...] = Field(min_length=1)
     evaluate: EvaluateChoice = Field(default_factory=EvaluateChoice)
-    promote: PromoteChoice | None = None
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -285,18 +315,6 @@ class Recipe(Config):
             rewarded = rewarded or not stage.trains_policy
         if not self.stage[-1].trains_policy:
             raise ValueError("the last stage is 'reward'; nothing uses what it learns")
-        if self.promote is None and not self.evaluate.metrics:
-            raise ValueError("name a metric to choose by: [promote] metric, or [evaluate] metrics")
         if self.adapter is False and self.promote is not None and self.promote.name is not None:
             raise ValueError("adapter = false makes a model's folder; only adapters are promoted by name")
         return self
-
-    @property
-    def choice(self) -> str:
-        """The metric that checkpoints are chosen and adapters promoted by."""
-        return self.promote.metric if self.promote else self.evaluate.metrics[0]
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Everything that is measured: `choice` first."""
-        return tuple(dict.fromkeys([self.choice, *self.evaluate.metrics]))

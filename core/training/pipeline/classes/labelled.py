@@ -9,43 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import InputError
-from core.evaluation.suite import spread
 from core.products import load_products
 from core.training.data.importing import import_sources
 from core.training.data.prepare import load_prepared
 from core.training.data.records import SPLITS, Record
 from core.training.data.splits import Fractions, assign_splits, settle_given
 from core.training.pipeline.classes.recipe import ClassRecipe
-from core.training.pipeline.examples import TEST_SHARE, VALIDATION_SHARE, RecipeData, product_data
+from core.training.pipeline.examples import TEST_SHARE, VALIDATION_SHARE, RecipeData, Splits, product_data
 from core.training.supervised.classifier_card import Task
 from core.training.supervised.classify import class_names, task_of, truth_of
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledData:
+class LabelledData(Splits[Record]):
     """Three splits of records of one kind: labelled texts, pairs, texts with sets of classes, or spans."""
-
-    name: str
-    train: tuple[Record, ...]
-    validation: tuple[Record, ...]
-    test: tuple[Record, ...]
-
-    def split(self, name: str) -> tuple[Record, ...]:
-        """ "train", "validation" or "test"."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
-
-    def limited(self, limits: Mapping[str, int | None]) -> LabelledData:
-        """At most so many records of each split, spread evenly."""
-
-        def kept(name: str) -> tuple[Record, ...]:
-            rows = self.split(name)
-            return tuple(rows[place] for place in spread(len(rows), limits.get(name)))
-
-        return replace(self, train=kept("train"), validation=kept("validation"), test=kept("test"))
 
     @property
     def task(self) -> Task:

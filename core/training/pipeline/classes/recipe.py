@@ -6,13 +6,12 @@ on from, and it is measured by what it finds, not by what it writes.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from core.training.config import Config
 from core.training.loop import LoopConfig
-from core.training.pipeline.recipe import AnyStage, DataChoice, PromoteChoice
+from core.training.pipeline.recipe import AnyRecipe, AnyStage
 from core.training.supervised.classify import ClassifyConfig
 
 KIND = "classify"
@@ -31,44 +30,11 @@ class ClassifyStage(AnyStage, ClassifyConfig):
         return LoopConfig(steps=self.steps, **self.loop.model_dump())
 
 
-class ClassEvaluate(Config):
-    """What is measured, see `core.training.supervised.label_figures.METRICS`; `samples` of test stand in the report."""
+class ClassRecipe(AnyRecipe):
+    """A recipe of classes; `model` is an encoder or decoder, `evaluate.metrics` are of
+    `core.training.supervised.label_figures.METRICS`."""
 
-    metrics: tuple[str, ...] = ()
-    samples: int = Field(5, ge=0)
-
-
-class ClassRecipe(Config):
-    """A recipe of classes.
-
-    Attributes:
-        name: of its output and, by default, its classifier; "" until `reading` takes the file's.
-        model: an encoder or decoder.
-    """
-
-    name: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]{0,63})?$")
-    model: str
-    seed: int = Field(0, ge=0)
-    data: DataChoice
     stage: tuple[ClassifyStage, ...] = Field(min_length=1, max_length=1)
-    evaluate: ClassEvaluate = Field(default_factory=ClassEvaluate)
-    promote: PromoteChoice | None = None
-
-    @model_validator(mode="after")
-    def _choice(self) -> Self:
-        if self.promote is None and not self.evaluate.metrics:
-            raise ValueError("name a metric to choose by: [promote] metric, or [evaluate] metrics")
-        return self
-
-    @property
-    def choice(self) -> str:
-        """The metric that checkpoints are chosen and classifiers promoted by."""
-        return self.promote.metric if self.promote else self.evaluate.metrics[0]
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Everything that is measured: `choice` first."""
-        return tuple(dict.fromkeys([self.choice, *self.evaluate.metrics]))
 
     @property
     def promoted_name(self) -> str:
