@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killed import killed_at
 
 from core.errors import InputError
 from core.models.adapters import WEIGHTS, read_adapter
 from core.training.faults import CheckpointFailed, RewardFailed
-from core.training.journal import Journal, read_journal
+from core.training.journal import read_journal
 from core.training.pipeline import run as run_module
 from core.training.pipeline import stages
 from core.training.pipeline.bench import Bench, Place
@@ -52,28 +53,16 @@ def test_a_recipe_runs_from_end_to_end(write_recipe: WriteRecipe, tmp_path: Path
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("killed_at", [1, 5, 9, 14])
+@pytest.mark.parametrize("call", [1, 5, 9, 14])
 def test_a_run_killed_at_any_step_goes_on_to_the_same_adapter(
-    killed_at: int, write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: int, write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Steps and evaluations are counted through both stages: the sixteen calls cover both."""
     path = write_recipe()
     fast = ("stage.1.checkpoint_every=2", "stage.2.checkpoint_every=2")
     whole = never_killed(path, tmp_path, *fast)
-    calls = 0
-    log = Journal.log
-
-    def killed(journal: Journal, step: int, figures: dict[str, float]) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == killed_at:
-            raise KeyboardInterrupt
-        log(journal, step, figures)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Journal, "log", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(path, tmp_path / "killed", *fast)
+    with killed_at(call, monkeypatch):
+        run(path, tmp_path / "killed", *fast)
     run(path, tmp_path / "killed", *fast)
     assert weights(tmp_path / "killed") == whole
     for stage, steps, evaluations in (("1-sft", 6, 3), ("2-grpo", 4, 3)):

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import tiny_models
 import torch
+from killed import killed_at
 from safetensors.torch import load_file
 
 from core.cli import main
 from core.errors import InputError, UnknownName
-from core.training.journal import Journal, read_journal
+from core.training.journal import read_journal
 from core.training.launch import launch_command
 from core.training.pipeline.classes import run as class_run
 from core.training.pipeline.classes.bench import open_class_bench
@@ -116,27 +117,15 @@ def test_a_recipe_of_classes_runs_from_end_to_end(write_recipe: WriteRecipe, tmp
     assert not list((out / "1-classify").glob("step-*"))
 
 
-@pytest.mark.parametrize("killed_at", [1, 4, 8, 12])
+@pytest.mark.parametrize("call", [1, 4, 8, 12])
 def test_a_run_killed_at_any_step_goes_on_to_the_same_classifier(
-    killed_at: int, write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: int, write_recipe: WriteRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_recipe(UNTAUGHT)
     whole = run(path, tmp_path / "whole").report
     assert whole["stages"][0]["best_step"] > 0, "there is something to compare"
-    calls = 0
-    log = Journal.log
-
-    def killed(journal: Journal, step: int, figures: dict[str, float]) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == killed_at:
-            raise KeyboardInterrupt
-        log(journal, step, figures)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Journal, "log", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(path, tmp_path / "killed")
+    with killed_at(call, monkeypatch):
+        run(path, tmp_path / "killed")
     report = run(path, tmp_path / "killed").report
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
     assert (report["validation"], report["test"]) == (whole["validation"], whole["test"])
