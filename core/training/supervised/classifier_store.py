@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from core.config import settings
-from core.errors import InputError, ModelFileMismatch
+from core.errors import InputError, ModelFileMismatch, UnknownName
 from core.files import MEBIBYTE, read_bytes
 from core.models.hardware import Placement
 from core.models.loading import LoadedModel, load_causal, load_encoder
@@ -28,8 +28,12 @@ def named_classifiers() -> NamedFolders:
 
 
 def find_classifier(name: str | Path) -> Path:
-    """The folder of a classifier, given that folder or a name."""
-    return named_classifiers().folder(str(name)) or Path(name)
+    """The folder of a classifier, given that folder or a name. Raises `UnknownName` where it is neither."""
+    named = named_classifiers()
+    found = named.folder(str(name)) or Path(name)
+    if not found.exists():
+        raise UnknownName("classifier or folder", str(name), named.names())
+    return found
 
 
 def load_classifier(
@@ -41,6 +45,7 @@ def load_classifier(
         base: the base model, where it is loaded already.
 
     Raises:
+        UnknownName: there is neither a folder nor a name like this.
         ModelNotAvailable: no card, or one that cannot be read; or the base is not here.
         ModelFileMismatch: the weights are not those of the card, or the base has changed since.
     """

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from core.errors import InputError, ModelFileMismatch, ModelNotAvailable
+from core.errors import InputError, ModelFileMismatch, ModelNotAvailable, UnknownName
 from core.models.loading import LoadedModel
 from core.training.data.batches import pad_batch
 from core.training.data.records import Labelled, LabelledSpan, MultiLabelled, SpanLabelled, TextPair
@@ -293,7 +293,7 @@ def test_wrong_data_is_refused(tmp_path: Path, tiny_encoder: Callable[[], Loaded
 
 
 def test_a_damaged_or_foreign_folder_is_refused(tmp_path: Path, tiny_encoder: Callable[[], LoadedModel]) -> None:
-    with pytest.raises(ModelNotAvailable, match="is not a classifier"):
+    with pytest.raises(UnknownName, match="no classifier or folder named"):
         load_classifier(tmp_path / "none")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")

@@ -55,4 +55,4 @@ def test_wrong_use_is_told(
     code, _, err = run_cli("train", "classify", prepared, "--out", tmp_path / "long", *base)
     assert code == 1 and "reads 64 tokens at most, not 128" in err
     code, _, err = run_cli("train", "label", tmp_path / "none", "text")
-    assert code == 1 and "is not a classifier" in err
+    assert code == 1 and "There is no classifier or folder named" in err
