@@ -20,6 +20,7 @@ from core.errors import FileTooLarge, UnreadableFile, UnwritableFile
 
 MEBIBYTE = 1024 * 1024
 DEFAULT_MAX_BYTES = 25 * MEBIBYTE
+OWN_MAX_BYTES = 1024 * MEBIBYTE  # of what a run wrote in its own folder
 
 _JSON_HINT = "Save it as JSON in UTF-8, or take another copy of it."
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,7 @@ def write_state(target: Path, step: int, state: State) -> None:
 
     try:
         data = save({name: tensor.detach().contiguous().cpu().clone() for name, tensor in state.tensors.items()})
-        card = {"step": step, "sha256": hashlib.sha256(data).hexdigest(), "numbers": state.numbers}
+        card = {"step": step, "sha256": _digest(data, state.numbers), "numbers": state.numbers}
         with new_model_folder(target) as fresh:
             _write_through(fresh / "tensors.safetensors", data)
             _write_through(fresh / "state.json", json.dumps(card).encode())
@@ -74,11 +75,12 @@ def checkpoints(folder: Path) -> list[tuple[int, Path]]:
 
 
 def latest_checkpoint(folder: Path) -> tuple[int, State] | None:
-    """The newest checkpoint that is intact; one whose content does not match its sum is passed over."""
+    """The newest checkpoint that is intact; one whose content does not match its sum is passed over, with a warning."""
     for _, path in reversed(checkpoints(folder)):
         read = read_state(path)
         if read is not None:
             return read
+        warnings.warn(f"The checkpoint '{path}' is damaged and is passed over.", RuntimeWarning, stacklevel=2)
     return None
 
 
@@ -93,13 +95,18 @@ def read_state(path: Path) -> tuple[int, State] | None:
     except (InputError, OSError):
         return None
     step, numbers = card.get("step"), card.get("numbers")
-    whole = hashlib.sha256(data).hexdigest() == card.get("sha256")
-    if not whole or not isinstance(step, int) or not isinstance(numbers, dict):
+    if not isinstance(step, int) or not isinstance(numbers, dict) or _digest(data, numbers) != card.get("sha256"):
         return None
     try:
         return step, State(load(data), numbers)
     except SafetensorError:
         return None
+
+
+def _digest(data: bytes, numbers: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(data)
+    digest.update(json.dumps(numbers).encode())
+    return digest.hexdigest()
 
 
 def _write_through(path: Path, data: bytes) -> None:

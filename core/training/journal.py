@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from core.errors import MissingExtra, UnknownName
-from core.files import write_atomic
+from core.files import OWN_MAX_BYTES, parse_json, read_bytes, write_atomic
 
 
 class Tracker(Protocol):
@@ -82,13 +82,11 @@ class NoJournal:
 
 def read_journal(folder: Path) -> list[dict[str, float]]:
     """The figures of each step written so far; a last line cut short by a kill is left out."""
-    rows: list[dict[str, float]] = []
     path = folder / "metrics.jsonl"
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-            if line.endswith("\n"):
-                rows.append(json.loads(line))
-    return rows
+    if not path.is_file() or not path.stat().st_size:
+        return []
+    lines = read_bytes(path, max_bytes=OWN_MAX_BYTES).splitlines(keepends=True)
+    return [parse_json(line, str(path)) for line in lines if line.endswith(b"\n")]
 
 
 def _drop_after(path: Path, samples: Path, step: int) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.evaluation.intervals import Measure, grouped_mean
-from core.files import write_atomic
+from core.files import OWN_MAX_BYTES, read_json, write_atomic
 from core.inference.generator import Sampling
 from core.inference.rollout import TokenSampler
 from core.metrics.metric import Metric
@@ -91,7 +91,7 @@ class Evaluator:
         path = self._path(key)
         if not path.is_file():
             return None
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = read_json(path, max_bytes=OWN_MAX_BYTES)
         return Evaluation(tuple(Answered(**{**row, "token_ids": tuple(row["token_ids"])}) for row in rows))
 
     def __call__(

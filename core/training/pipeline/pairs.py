@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from core.errors import InputError
-from core.files import write_atomic
+from core.files import OWN_MAX_BYTES, parse_json, read_bytes, write_atomic
 from core.inference.generator import Sampling
 from core.inference.rollout import TokenSampler
 from core.models.loading import LoadedModel
@@ -78,7 +78,8 @@ def drawn_pairs(
 
 
 def _read(path: Path) -> list[PreferencePair]:
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = read_bytes(path, max_bytes=OWN_MAX_BYTES).splitlines()
+    rows = [parse_json(line, str(path)) for line in lines]
     return [
         PreferencePair(row["id"], tuple(row["prompt"]), tuple(row["chosen"]), tuple(row["rejected"])) for row in rows
     ]

@@ -61,7 +61,8 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
     newest = checkpoints(tmp_path)[-1][1] / "tensors.safetensors"
     newest.write_bytes(newest.read_bytes()[:-4] + b"\0\0\0\1")
     again = Counter()
-    assert run(again, config(), tmp_path).resumed_at == 4
+    with pytest.warns(RuntimeWarning, match=r"step-00000006' is damaged and is passed over"):
+        assert run(again, config(), tmp_path).resumed_at == 4
     assert float(again.total) == 15
 
 
@@ -146,10 +147,12 @@ def test_a_checkpoint_that_somebody_made_up_is_passed_over(tmp_path: Path) -> No
     save_checkpoint(tmp_path, 2, State({"total": torch.ones(1)}))
     forged = save_checkpoint(tmp_path, 4, State({"total": torch.ones(1)}))
     good = json.loads((forged / "state.json").read_text("utf-8"))
-    junk = hashlib.sha256(b"no tensors").hexdigest()
-    for card in ("[1]", "[" * 100_000, "{}", '{"numbers": NaN}', json.dumps(good | {"step": "4"})):
+    other_numbers = json.dumps(good | {"numbers": {"loop.best": [2, 1.0, 0]}})
+    junk = hashlib.sha256(b"no tensors{}").hexdigest()
+    for card in ("[1]", "[" * 100_000, "{}", '{"numbers": NaN}', json.dumps(good | {"step": "4"}), other_numbers):
         (forged / "state.json").write_text(card, encoding="utf-8")
-        found = latest_checkpoint(tmp_path)
+        with pytest.warns(RuntimeWarning, match="damaged"):
+            found = latest_checkpoint(tmp_path)
         assert found is not None
         assert found[0] == 2
     with (forged / "state.json").open("wb") as stream:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.evaluation.intervals import Measure
-from core.files import write_atomic
+from core.files import OWN_MAX_BYTES, read_json, write_atomic
 from core.training.data.records import LabelledSpan, Record
 from core.training.pipeline.classes.labelled import group_of
 from core.training.supervised.classifier import Classifier
@@ -58,7 +58,7 @@ def evaluated(
     what = json.dumps([key, [record.as_json() for record in records]], ensure_ascii=False, sort_keys=True)
     path = folder / f"{hashlib.sha256(what.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}.json"
     if path.is_file():
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = read_json(path, max_bytes=OWN_MAX_BYTES)
         return ClassEvaluation(tuple(records), tuple(map(_finding, rows)))
     found = found_in(classifier(), records)
     path.parent.mkdir(parents=True, exist_ok=True)
