@@ -21,7 +21,7 @@ from core.errors import InputError, ModelFileMismatch, UnknownName
 from core.files import MEBIBYTE, read_bytes, write_atomic
 from core.models.model_card import read_model_card
 from core.models.named_folders import NAME
-from core.models.staging import new_model_folder
+from core.models.staging import check_place, new_model_folder
 
 CARD = "adapter.json"
 CONFIG = "adapter_config.json"
@@ -113,7 +113,7 @@ def save_adapter(model: Any, folder: str | Path, card: AdapterCard, *, peft_name
     from safetensors.torch import save
 
     folder = Path(folder)
-    _refuse_other_content(folder)
+    check_place(folder, CARD, "an adapter")
     found = get_peft_model_state_dict(model, adapter_name=peft_name, save_embedding_layers=False)
     weights = {
         f"{PREFIX}{key.removeprefix(PREFIX)}": tensor.detach().cpu().contiguous() for key, tensor in found.items()
@@ -190,13 +190,6 @@ def with_report(adapter: Adapter, report: tuple[Measurement, ...]) -> Adapter:
 def is_adapter_name(text: str) -> bool:
     """Whether an adapter may be called so."""
     return bool(NAME.fullmatch(text))
-
-
-def _refuse_other_content(folder: Path) -> None:
-    if folder.exists() and not (folder / CARD).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(
-            f"'{folder}' holds something else than an adapter, and would be replaced.", hint="Choose a new folder."
-        )
 
 
 def _mend(folder: Path) -> None:

@@ -8,10 +8,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import UnwritableFile
+from core.errors import InputError, UnwritableFile
 from core.files import ordinary_mode
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def check_place(target: Path, marker: str, kind: str) -> None:
+    """Learn before the work whether `new_model_folder` could put its result at `target`.
+
+    Args:
+        marker: the file by which `kind`, such as "an adapter", is known; only such a folder may be replaced.
+
+    Raises:
+        InputError: `target` holds something else, which would be lost.
+        UnwritableFile: there can be no such folder.
+    """
+    with _writing(target):
+        empty = target.is_dir() and not any(target.iterdir())
+        if target.exists() and not empty and not (target / marker).is_file():
+            raise InputError(
+                f"'{target}' holds something else than {kind}; it was left as it is.", hint="Choose a new folder."
+            )
+        fresh = _beside(target)
+        fresh.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(fresh)
 
 
 @contextmanager
@@ -23,7 +44,7 @@ def new_model_folder(target: Path) -> Iterator[Path]:
     """
     from safetensors import SafetensorError
 
-    fresh = target.with_name(f".{target.name}.new")
+    fresh = _beside(target)
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(fresh, ignore_errors=True)
     with _writing(target):
@@ -46,6 +67,10 @@ def new_model_folder(target: Path) -> Iterator[Path]:
         raise _unwritable(target, str(error)) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.new")
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from core.training.classify_command import run_folder
     from core.training.data.prepare import load_prepared
     from core.training.supervised.pretrain import (
-        check_free_for_model,
+        check_free,
         load_for,
         pretrain,
         save_pretrained,
@@ -47,8 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     prepared = load_prepared(arguments.data)
     config = _config(arguments)
-    if config.trainable.weights == "full":
-        check_free_for_model(arguments.out)
+    check_free(arguments.out, config)
     train, validation = splits_of(prepared.splits)
     placement = Placement(choose_placement().device, "float32", "training")
     loaded, new = load_for(config.way, arguments.base, placement=placement, seed=config.seed)

@@ -18,7 +18,7 @@ from typing import Any
 from core.config import settings
 from core.errors import DataMismatch, InputError, UnreadableFile
 from core.files import MEBIBYTE, parse_json, read_bytes, read_json
-from core.models.staging import new_model_folder
+from core.models.staging import check_place, new_model_folder
 from core.progress import ProgressCallback
 from core.terminal import line_for_terminal
 from core.training.data.card import CARD_VERSION, Card, card_markdown, label_counts, make_card
@@ -106,7 +106,7 @@ def prepare(
         InputError: no record is left, only one class is, or `folder` holds something else.
     """
     how = how or Preparation()
-    _check_free(folder)
+    check_place(folder, "card.json", "prepared data")
     show = progress or (lambda _: _unseen)
     imported = import_sources(names, form=how.form, fields=how.fields, strict=how.strict, progress=progress)
     records, notes = settle_given(imported.records)
@@ -227,15 +227,6 @@ def _check_usable(records: Sequence[Record], steps: Sequence[Step], purpose: str
         raise InputError(f"No text{what} has a class.", hint="Check the annotation.")
     if kind == "spans" and not labels:
         raise InputError(f"No text{what} has a labelled span.", hint="Check the annotation.")
-
-
-def _check_free(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"'{folder}' is a file.", hint="Name a folder for the prepared data.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "card.json").is_file():
-        raise InputError(
-            f"'{folder}' holds files and is no prepared data; it was left as it is.", hint="Name a new folder."
-        )
 
 
 def _config(how: Preparation) -> dict[str, Any]:

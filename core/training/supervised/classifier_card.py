@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import InputError
 from core.models.adapters import Measurement
 from core.models.model_card import read_model_card
+from core.models.staging import check_place
 from core.training.supervised.classification import Reading
 from core.training.supervised.trainable import TrainableConfig
 
@@ -58,9 +58,8 @@ def card_json(card: ClassifierCard) -> str:
 
 
 def check_free(folder: Path) -> None:
-    """Raises `InputError` where `folder` holds something else than a classifier."""
-    if folder.exists() and not (folder / CARD).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"'{folder}' holds something else than a classifier.", hint="Choose a new folder.")
+    """Whether a classifier can be written there. Raises as `core.models.staging.check_place` does."""
+    check_place(folder, CARD, "a classifier")
 
 
 def read_classifier_card(folder: Path) -> ClassifierCard:

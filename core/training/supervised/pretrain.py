@@ -15,10 +15,10 @@ from typing import Literal
 from pydantic import Field
 
 from core.errors import InputError, ModelNotAvailable
-from core.models.adapters import AdapterCard, Measurement
+from core.models.adapters import CARD, AdapterCard, Measurement
 from core.models.hardware import Placement
 from core.models.loading import LoadedModel, load_causal, load_encoder, load_masked_lm
-from core.models.staging import new_model_folder
+from core.models.staging import check_place, new_model_folder
 from core.progress import ProgressCallback
 from core.training.config import Config
 from core.training.data.batches import Batches, PackedBatches
@@ -164,7 +164,7 @@ def save_pretrained(done: Pretrained, folder: Path, *, data_sha256: str, config:
         )
         made.adapters.save(ADAPTER, folder, card)
         return
-    check_free_for_model(folder)
+    check_free(folder, config)
     with new_model_folder(folder) as fresh:
         loaded.model.save_pretrained(fresh)
         loaded.tokenizer.save_pretrained(fresh)
@@ -174,10 +174,12 @@ def save_pretrained(done: Pretrained, folder: Path, *, data_sha256: str, config:
                 shutil.copyfile(loaded.folder / name, fresh / name)
 
 
-def check_free_for_model(folder: Path) -> None:
-    """Raises `InputError` where `folder` holds something else than a model."""
-    if folder.exists() and not (folder / "config.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"'{folder}' holds something else than a model.", hint="Choose a new folder.")
+def check_free(folder: Path, config: PretrainConfig) -> None:
+    """Whether `save_pretrained` could write there. Raises as `core.models.staging.check_place` does."""
+    if config.trainable.weights == "full":
+        check_place(folder, "config.json", "a model")
+    else:
+        check_place(folder, CARD, "an adapter")
 
 
 def splits_of(splits: Mapping[str, Sequence[Record]]) -> tuple[Sequence[Record], Sequence[Record]]:

@@ -43,10 +43,14 @@ def test_wrong_use_is_told(
     prepared: Path, encoder_folder: Path, tmp_path: Path, run_cli: Any, fresh_settings: Any
 ) -> None:
     base = ("--base", encoder_folder)
+    a_file = tmp_path / "file"
+    a_file.write_text("text", encoding="utf-8")
     code, _, err = run_cli("train", "classify", tmp_path, "--out", tmp_path / "kept", *base)
     assert code == 1 and "no folder of prepared data" in err
     code, _, err = run_cli("train", "classify", prepared, "--out", tmp_path, *base)
     assert code == 1 and "something else than a classifier" in err
+    code, _, err = run_cli("train", "classify", prepared, "--out", a_file / "kept", *base)
+    assert code == 1 and "cannot be written: Not a directory" in err
     probe = ("--steps", 0, "--max-tokens", 32)
     code, out, err = run_cli("train", "classify", prepared, "--out", tmp_path / "kept", *base, *probe)
     assert code == 0 and "begins as a probe" in out, err

@@ -41,6 +41,8 @@ def test_an_encoder_goes_on_learning_and_is_a_model_like_any_other(
     assert again.model.get_output_embeddings().weight is again.model.get_input_embeddings().weight
     code, _, err = run_cli("train", "pretrain", prepared, "--out", tmp_path, *options)
     assert code == 1 and "something else than a model" in err
+    code, _, err = run_cli("train", "pretrain", prepared, "--out", prepared / "card.json" / "model", *options)
+    assert code == 1 and "cannot be written: Not a directory" in err
     code, _, err = run_cli("train", "pretrain", prepared, "--out", tmp_path / "new", *options, "--weights", "lora")
     assert code == 1 and "all its weights" in err
 
