@@ -27,9 +27,8 @@ def check_place(target: Path, marker: str, kind: str) -> None:
     with _writing(target):
         empty = target.is_dir() and not any(target.iterdir())
         if target.exists() and not empty and not (target / marker).is_file():
-            raise InputError(
-                f"'{target}' holds something else than {kind}; it was left as it is.", hint="Choose a new folder."
-            )
+            what = f"holds something else than {kind}" if target.is_dir() else "is a file"
+            raise InputError(f"'{target}' {what}; it was left as it is.", hint="Choose a new folder.")
         fresh = _beside(target)
         fresh.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(fresh)

@@ -22,9 +22,10 @@ def test_a_place_that_is_free_or_of_the_same_kind_is_taken(tmp_path: Path) -> No
 
 def test_other_content_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("dear", encoding="utf-8")
-    for place in (tmp_path, tmp_path / "diary.txt"):
-        with pytest.raises(InputError, match="holds something else than a thing"):
-            check_place(place, "card.json", "a thing")
+    with pytest.raises(InputError, match="holds something else than a thing; it was left as it is"):
+        check_place(tmp_path, "card.json", "a thing")
+    with pytest.raises(InputError, match="is a file"):
+        check_place(tmp_path / "diary.txt", "card.json", "a thing")
     with pytest.raises(UnwritableFile, match="Not a directory"):
         check_place(tmp_path / "diary.txt" / "new", "card.json", "a thing")
 
