@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.privacy import find_personal_data, mask, without_masks
-from core.privacy.personal_data import chinese_id_valid, luhn_valid
+from core.privacy import find_personal_data, mask, personal_data, without_masks
+from core.privacy.personal_data import PersonalData, chinese_id_valid, luhn_valid
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,24 @@ def test_hostile_length_is_handled_quickly() -> None:
 def test_marks_are_dropped_for_searching_and_nothing_else() -> None:
     masked = mask("My card 4111 1111 1111 1111 [see below] is broken").text
     assert without_masks(masked) == "My card [see below] is broken"
+
+
+_PIECES = (
+    "a.b@c.de ",
+    "4111 1111 1111 1111",
+    "pin 4821 ",
+    "DE89 3704 0044 0532 0130 00",
+    "+44 20 7946 0958",
+    "11010519",
+)
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=12))
+def test_where_detectors_meet_the_earlier_wins(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    expected: list[PersonalData] = []
+    for detector in personal_data._DETECTORS:
+        for item in detector(text):
+            if not any(item.span.overlaps(other.span) for other in expected):
+                expected.append(item)
+    assert find_personal_data(text) == sorted(expected, key=lambda item: item.span)
