@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from benchmarks.our_training import kl_name, make_learner
 from core.inference.rollout import SampledTokens
 from core.training.experience import PromptItem
 from core.training.policy_learner import PolicyLearner
-from core.training.practice import Drawn, Practice
+from core.training.practice import Drawn, Practice, tells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,9 @@ class RecordedPractice(Practice):
                 raise ValueError(f"rows {start} to {start + self.samples} of step {index} do not have one prompt")
             items.append(PromptItem(str(start), group[0][0], ""))
             drawn.append([SampledTokens(ids, (math.nan,) * len(ids), "length") for _, ids in group])
-        return Drawn(index, items, drawn)
+        scored = self.rewarded(items, drawn)
+        mean = fmean(score for row in scored for _, score in row)
+        return Drawn(index, items, drawn, scored, mean, fmean(map(tells, scored)), {"draw": 0.0, "reward": 0.0})
 
 
 class Replayed(PolicyLearner):

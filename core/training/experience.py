@@ -88,6 +88,7 @@ class Algorithm(Protocol):
         uses_reference, uses_critic, uses_greedy: what an experience must come with.
         uses_kl_control: whether the penalty is that of `KLControl`, and not a weight of its own.
         uses_steps: whether it takes a reward that says what each step of a response is worth.
+        compares_within_groups: whether responses to a prompt that are all worth the same teach it nothing.
     """
 
     @property
@@ -108,6 +109,8 @@ class Algorithm(Protocol):
     def uses_kl_control(self) -> bool: ...
     @property
     def uses_steps(self) -> bool: ...
+    @property
+    def compares_within_groups(self) -> bool: ...
 
     def targets(self, experience: Experience) -> Targets:
         """What the loss needs beside what the policy says now; computed once a step, over the whole experience."""

@@ -24,7 +24,7 @@ from core.training.kl_control import KLControl
 from core.training.optimiser import Optimiser, OptimiserConfig
 from core.training.pieces import Pieces
 from core.training.policy import Policy
-from core.training.practice import Drawn, Practice, PracticeConfig
+from core.training.practice import Drawn, Practice, PracticeConfig, learns_from_all
 from core.training.reward import Reward, Sample, StepwiseReward
 from core.training.seeds import permutation
 from core.training.streams import Group
@@ -74,6 +74,8 @@ class PolicyLearner:
                 f"'{algorithm.name}' has a KL weight of its own; a KL target has no effect on it.",
                 hint="Leave the target out, or choose an algorithm whose KL is part of the reward.",
             )
+        if practice.redraw and not algorithm.compares_within_groups:
+            raise learns_from_all(algorithm.name)
         if algorithm.uses_steps and not isinstance(reward, StepwiseReward):
             raise not_stepwise(reward.name)
         self._policy, self._algorithm, self._reward = policy, algorithm, reward
@@ -94,10 +96,9 @@ class PolicyLearner:
 
     def step(self, index: int, *, learn: bool = True) -> Mapping[str, float]:
         """One round; see `Learner.step`. Without `learn` the responses are drawn and rewarded, and that is all."""
-        seconds = {"draw": -time.perf_counter()}
         with self._policy.in_force():
             drawn = self._practice.draw(index)
-            seconds["draw"] += time.perf_counter()
+            seconds = dict(drawn.seconds)
             experience, figures, judged = self._experience(drawn, seconds, learn=learn)
             if learn:
                 seconds["learn"] = -time.perf_counter()
@@ -137,7 +138,7 @@ class PolicyLearner:
         self, drawn: Drawn, seconds: dict[str, float], *, learn: bool
     ) -> tuple[Experience, dict[str, float], Judged | None]:
         groups = drawn.groups()
-        seconds["reward"] = -time.perf_counter()
+        seconds["reward"] -= time.perf_counter()  # of greedy responses and steps, in addition
         scores, greedy, credits = self._scores(drawn)
         seconds["reward"] += time.perf_counter()
         as_drawn, mask = _table([one.logprobs for one in drawn.responses], self._policy.device)
@@ -157,8 +158,9 @@ class PolicyLearner:
             credits,
         )
         figures = {
-            "reward/mean": float(scores.mean()),
+            "reward/mean": drawn.mean_score,
             "reward/deviation": float(scores.std()) if scores.numel() > 1 else 0.0,
+            "reward/telling": drawn.telling,
             "response/tokens": float(mask.sum(dim=1).float().mean()),
             "response/finished": fmean(one.finish_reason == "stop" for one in drawn.responses),
         }
@@ -173,16 +175,15 @@ class PolicyLearner:
         import torch
 
         device = self._policy.device
-        rewarded = self._practice.rewarded(drawn)
-        self.last_samples = [sample for row in rewarded for sample, _ in row]
-        self._last_scores = [score for row in rewarded for _, score in row]
-        scores = torch.tensor([[score for _, score in row] for row in rewarded], dtype=torch.float32, device=device)
+        self.last_samples = [sample for row in drawn.scored for sample, _ in row]
+        self._last_scores = [score for row in drawn.scored for _, score in row]
+        scores = torch.tensor([[score for _, score in row] for row in drawn.scored], dtype=torch.float32, device=device)
         greedy, credits = None, None
         if self._algorithm.uses_greedy:
             greedy = torch.tensor(self._practice.greedy_rewards(drawn), dtype=torch.float32, device=device)
         if self._algorithm.uses_steps:
             assert isinstance(self._reward, StepwiseReward)
-            samples = [[sample for sample, _ in row] for row in rewarded]
+            samples = [[sample for sample, _ in row] for row in drawn.scored]
             credits = credits_of(self._reward, samples, scores.tolist(), self._policy.loaded.tokenizer).to(device)
         return scores, greedy, credits
 

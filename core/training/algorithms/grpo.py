@@ -46,6 +46,7 @@ class GRPO(Config):
     uses_critic: Literal[False] = False
     uses_greedy: Literal[False] = False
     uses_kl_control: Literal[False] = False
+    compares_within_groups: Literal[True] = True
 
     @property
     def uses_reference(self) -> bool:

@@ -38,6 +38,7 @@ class PPO(Config):
     uses_greedy: Literal[False] = False
     uses_kl_control: Literal[True] = True
     uses_steps: Literal[False] = False
+    compares_within_groups: Literal[False] = False
 
     def targets(self, experience: Experience) -> Targets:
         """Advantages, returns, and what the policy and critic said when the responses were drawn."""

@@ -51,6 +51,10 @@ class Reinforce(Config):
     def uses_greedy(self) -> bool:
         return self.baseline == "self_critical"
 
+    @property
+    def compares_within_groups(self) -> bool:
+        return self.baseline == "leave_one_out"
+
     def targets(self, experience: Experience) -> Targets:
         """One advantage a response; the KL penalty is part of its score (Ahmadian et al. 2024)."""
         e = experience

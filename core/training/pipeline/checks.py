@@ -12,12 +12,15 @@ from core.training.pipeline.recipe import (
     AlternationStage,
     EvolutionStage,
     GRPOStage,
+    PPOStage,
     PreferenceStage,
+    ReinforceStage,
     RewardStage,
     Stage,
     SupervisedStage,
 )
 from core.training.pipeline.rewards import build_reward, check_needs, is_code, metric_part
+from core.training.practice import learns_from_all
 from core.training.reward import StepwiseReward
 
 
@@ -29,10 +32,18 @@ def check_stages(bench: Bench) -> None:
             check_needs(metric, bench.data.split(split))
     for number, stage in enumerate(bench.recipe.stage, start=1):
         try:
+            _check_practice(stage)
             _check_reward(stage, bench)
             _check_examples(stage, bench)
         except InputError as error:
             raise InputError(f"Stage {number} ({stage.kind}): {error.message}", hint=error.hint) from error
+
+
+def _check_practice(stage: Stage) -> None:
+    if not isinstance(stage, PPOStage | GRPOStage | ReinforceStage | AlternationStage):
+        return
+    if stage.practice.redraw and not stage.algorithm.compares_within_groups:
+        raise learns_from_all(stage.kind)
 
 
 def _check_reward(stage: Stage, bench: Bench) -> None:

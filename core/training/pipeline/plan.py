@@ -160,10 +160,11 @@ def _stage_plan(stage: Stage, bench: Bench, lengths: dict[str, Lengths]) -> Stag
         work, piece = drawn * (train.prompt + _DECODE * one.max_tokens), one.prompts * (train.prompt + one.max_tokens)
     else:
         steps, practice, algorithm = stage.steps, stage.practice, stage.algorithm
-        drawn = steps * practice.prompts * algorithm.samples
+        tries = 1 + practice.redraw
+        drawn = steps * practice.prompts * tries * algorithm.samples
         group = train.prompt + algorithm.samples * practice.max_tokens
         passes = learn * algorithm.epochs + algorithm.uses_reference + algorithm.uses_critic
-        work = steps * practice.prompts * (train.prompt + _DECODE * algorithm.samples * practice.max_tokens)
+        work = steps * practice.prompts * tries * (train.prompt + _DECODE * algorithm.samples * practice.max_tokens)
         work += steps * practice.prompts * group * passes
         if isinstance(stage, AlternationStage):
             alternation, pair = stage.alternation, train.prompt + 2 * practice.max_tokens
@@ -234,7 +235,7 @@ def describe_plan(bench: Bench, plan: Plan) -> str:
             f"reference, at most {max(one.totals)}"
         )
     for number, stage in enumerate(plan.stages, start=1):
-        drawn = f", {stage.drawn:,} responses drawn" if stage.drawn else ""
+        drawn = f", at most {stage.drawn:,} responses drawn" if stage.drawn else ""
         lines.append(
             f"  stage {number}: {stage.kind:<10}{stage.steps:>6} steps, about {stage.tokens / 1e3:,.0f} k tokens{drawn}"
         )
