@@ -3,7 +3,7 @@ reference is a term of the loss. With `trace` the score is shared out among the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -43,10 +43,10 @@ class GRPO(Config):
     per_response: bool = False
     trace: float | None = Field(None, ge=0, le=1)
     entropy: float = Field(0.0, ge=0)
-    uses_critic: Literal[False] = False
-    uses_greedy: Literal[False] = False
-    uses_kl_control: Literal[False] = False
-    compares_within_groups: Literal[True] = True
+    uses_critic: ClassVar[bool] = False
+    uses_greedy: ClassVar[bool] = False
+    uses_kl_control: ClassVar[bool] = False
+    compares_within_groups: ClassVar[bool] = True
 
     @property
     def uses_reference(self) -> bool:

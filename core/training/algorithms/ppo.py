@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,12 +33,12 @@ class PPO(Config):
     discount: float = Field(1.0, gt=0, le=1)
     trace: float = Field(0.95, ge=0, le=1)
     whiten_advantages: bool = True
-    uses_reference: Literal[True] = True
-    uses_critic: Literal[True] = True
-    uses_greedy: Literal[False] = False
-    uses_kl_control: Literal[True] = True
-    uses_steps: Literal[False] = False
-    compares_within_groups: Literal[False] = False
+    uses_reference: ClassVar[bool] = True
+    uses_critic: ClassVar[bool] = True
+    uses_greedy: ClassVar[bool] = False
+    uses_kl_control: ClassVar[bool] = True
+    uses_steps: ClassVar[bool] = False
+    compares_within_groups: ClassVar[bool] = False
 
     def targets(self, experience: Experience) -> Targets:
         """Advantages, returns, and what the policy and critic said when the responses were drawn."""

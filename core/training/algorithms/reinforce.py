@@ -4,7 +4,7 @@ token likelihoods (Ranzato et al. 2016); with the baseline "leave_one_out" it is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,9 +37,9 @@ class Reinforce(Config):
     clip: float = Field(0.2, gt=0)
     entropy: float = Field(0.0, ge=0)
     uses_reference: bool = True
-    uses_critic: Literal[False] = False
-    uses_kl_control: Literal[True] = True
-    uses_steps: Literal[False] = False
+    uses_critic: ClassVar[bool] = False
+    uses_kl_control: ClassVar[bool] = True
+    uses_steps: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _enough_samples(self) -> Self:

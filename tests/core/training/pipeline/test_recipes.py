@@ -38,6 +38,7 @@ def test_every_setting_in_the_stage_belongs_to_one_place() -> None:
     assert places["learning_rate"] == ("optimiser", "learning_rate")
     assert places["kl_target"] == ("practice", "kl", "target")
     assert "metric" not in places
+    assert not [name for name in places if name.startswith("uses_")]  # what an algorithm is cannot be set
 
 
 def test_an_unknown_setting_is_named_with_its_line_and_the_likely_one(write_recipe: WriteRecipe) -> None:
