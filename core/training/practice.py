@@ -30,6 +30,9 @@ from core.training.seeds import drawn_without_return
 from core.training.streams import Group
 from core.training.team import Team, gathered, share
 
+_ALIKE = 1e-6
+"""Rewards that differ by no more are the same."""
+
 
 class PracticeConfig(Config):
     """How a step is made up.
@@ -91,9 +94,6 @@ def learns_from_all(algorithm: str) -> InputError:
         f"'{algorithm}' learns from prompts whose responses are all worth the same, too.",
         hint="Leave `redraw` out, or choose an algorithm that compares the responses to a prompt: grpo, rloo.",
     )
-
-
-_ALIKE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)

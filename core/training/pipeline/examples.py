@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from core.config import settings
-from core.errors import InputError, UnreadableFile
+from core.errors import InputError, UnknownName, UnreadableFile
 from core.evaluation.suite import spread
 from core.files import decode_text, read_bytes, strict_json
 from core.metrics.metric import Context, Metric
+from core.products import load_products
 from core.training.data.prepare import load_prepared
 from core.training.data.records import SPLITS, Chat, Preference, Record, Turn, as_messages, as_turns
 from core.training.data.splits import place_of
 
+if TYPE_CHECKING:
+    from core.training.pipeline.classes.labelled import LabelledData
+
 _FIELDS = {"id", "prompt", "messages", "response", "references", "rejected", "evidence", "group", "split"}
-D = TypeVar("D")
 E = TypeVar("E")
 VALIDATION_SHARE, TEST_SHARE = 0.15, 0.15
 """Of the groups of a file that does not say its splits."""
@@ -143,10 +146,9 @@ def check_data(data: RecipeData) -> None:
                     )
 
 
-def product_data(name: str, sources: Mapping[str, Callable[[], D]]) -> D:
+def product_data(name: str) -> RecipeData | LabelledData:
     """The data a product declares under `name`. Raises `UnknownName`."""
-    from core.errors import UnknownName
-
+    sources = {name: make for product in load_products() for name, make in product.recipe_data.items()}
     if name not in sources:
         raise UnknownName("training data", name, list(sources))
     return sources[name]()

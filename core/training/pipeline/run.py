@@ -16,7 +16,6 @@ from core.config import settings
 from core.errors import InputError
 from core.models.adapter_set import AdapterSet
 from core.models.adapters import CONFIG, WEIGHTS, Adapter, read_adapter, with_report, write_adapter
-from core.products import load_products
 from core.training.pipeline.bench import Bench, Place
 from core.training.pipeline.checks import check_stages
 from core.training.pipeline.evaluation import Evaluation, policy_key
@@ -84,8 +83,7 @@ def load_data(recipe: Recipe) -> RecipeData:
     if choice.file is not None:
         return file_data(choice.file, recipe.seed)
     assert choice.suite is not None
-    sources = {name: make for product in load_products() for name, make in product.recipe_data.items()}
-    data = product_data(choice.suite, sources)
+    data = product_data(choice.suite)
     if isinstance(data, RecipeData):
         return data
     raise InputError(

@@ -45,9 +45,8 @@ class Scripted:
         sampling: Sampling,
         n: int | None = None,
         *,
-        step: int = 0,
-        logprob_temperature: float = 1.0,
         first_copies: Sequence[int] | None = None,
+        **_: object,
     ) -> list[list[SampledTokens]]:
         self.asked += [(prompt[0], first) for prompt, first in zip(prompt_ids, first_copies or (), strict=True)]
         return [[self._response(prompt[0], copy) for copy in range(n or 1)] for prompt in prompt_ids]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import InputError
-from core.products import load_products
 from core.training.data.importing import import_sources
 from core.training.data.prepare import load_prepared
 from core.training.data.records import SPLITS, Record
@@ -47,8 +46,7 @@ def load_labelled(recipe: ClassRecipe) -> LabelledData:
     if choice.file is not None:
         return _file(choice.file, recipe.seed)
     assert choice.suite is not None
-    sources = {name: make for product in load_products() for name, make in product.recipe_data.items()}
-    data = product_data(choice.suite, sources)
+    data = product_data(choice.suite)
     if isinstance(data, RecipeData):
         raise InputError(
             f"The data '{choice.suite}' has prompts with responses, not texts with classes.",
